@@ -1,0 +1,265 @@
+"""What happens to a picture before we get it: operators A, noise, masks, shuffles.
+
+The same operator object makes the measurement y and stands in the loss of the fit.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dipcourse import images
+
+
+class Identity(nn.Module):
+    """A(x) = x: every pixel is measured.
+
+    Built in lesson 01.
+
+    >>> Identity()(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 3, 8, 8])
+    """
+
+    mask = None
+
+    def forward(self, x):
+        return x
+
+
+class Mask(nn.Module):
+    """A(x) = m·x: pixels where the mask is 0 are unknown.
+
+    Args:
+        mask: tensor (1, 1, H, W) of zeros (hidden) and ones (known), one mask for all channels.
+
+    Raises:
+        ValueError: another shape, other values, nothing known; on a call: another size than x.
+
+    Built in lesson 01.
+
+    >>> Mask(torch.eye(8)[None, None])(torch.ones(1, 3, 8, 8)).sum()
+    tensor(24.)
+    """
+
+    def __init__(self, mask):
+        super().__init__()
+        self.register_buffer("mask", require_mask(mask))
+
+    def forward(self, x):
+        if x.shape[2:] != self.mask.shape[2:]:
+            raise ValueError(
+                f"the mask has {tuple(self.mask.shape[2:])} pixels, the picture "
+                f"{tuple(x.shape[2:])}: make the mask for this picture's height and width"
+            )
+        return x * self.mask
+
+
+class Downsample(nn.Module):
+    """A(x): a smaller picture, by a Lanczos-2 filter and keeping every factor-th value.
+
+    The output pixel i is centred at (i + ½)·factor − ½ of the input. An input pixel at distance d
+    from it, measured in output pixels, has the weight sinc(d)·sinc(d/2) for |d| < 2, else none;
+    the weights along a line are divided by their sum. Beyond the border the edge pixel repeats.
+    Channels are treated alike and apart.
+
+    Args:
+        factor: whole number ≥ 2 that divides height and width.
+
+    Raises:
+        ValueError: factor is not a whole number ≥ 2; on a call: it does not divide the size.
+
+    Source: Lanczos 1956; phase and width as in Ulyanov et al., IJCV 2020, section 3.2.
+    Built in lesson 01 (used) and lesson 06 (taken apart).
+
+    >>> Downsample(4)(torch.ones(1, 3, 16, 32)).shape
+    torch.Size([1, 3, 4, 8])
+    """
+
+    mask = None
+
+    def __init__(self, factor):
+        super().__init__()
+        if not isinstance(factor, int) or factor < 2:
+            raise ValueError(f"factor={factor!r}: use a whole number of at least 2")
+        self.factor = factor
+        weights = lanczos_weights(factor)
+        self.border = (len(weights) - factor) // 2
+        self.register_buffer("kernel", weights[:, None] * weights[None, :])
+
+    def forward(self, x):
+        height, width = x.shape[2:]
+        if height % self.factor or width % self.factor:
+            fits = height - height % self.factor, width - width % self.factor
+            raise ValueError(
+                f"the factor {self.factor} does not divide {height} × {width}: crop the picture "
+                f"to {fits[0]} × {fits[1]}"
+            )
+        channels = x.shape[1]
+        kernel = self.kernel.expand(channels, 1, -1, -1)
+        x = F.pad(x, (self.border,) * 4, mode="replicate")
+        return F.conv2d(x, kernel, stride=self.factor, groups=channels)
+
+
+def lanczos_weights(factor):
+    """The weights of the Lanczos-2 filter that ``Downsample`` applies along rows and columns.
+
+    Args:
+        factor: how many input pixels make one output pixel, a whole number.
+
+    Returns:
+        Tensor (taps,), symmetric, with sum 1: 4·factor taps for an even factor, 4·factor − 1 for
+        an odd one.
+
+    Built in lesson 06.
+
+    >>> lanczos_weights(2).shape
+    torch.Size([8])
+    """
+    taps = 4 * factor if factor % 2 == 0 else 4 * factor - 1
+    distance = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / factor
+    weights = torch.sinc(distance) * torch.sinc(distance / 2)
+    return (weights / weights.sum()).float()
+
+
+def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
+    """Add noise whose standard deviation is sigma.
+
+    Args:
+        x: tensor (1, C, H, W) in [0, 1].
+        sigma: standard deviation of the error before clipping, in [0, 1] units (25 grey levels
+            are 25/255).
+        kind: "gaussian"; "uniform" between ±√3·sigma; or "salt_pepper", which turns just as many
+            pixels black or white as give this root-mean-square error.
+        generator: torch.Generator on the CPU, for a repeatable draw.
+        clip: keep the values in [0, 1], as a file would. This lowers the error below sigma.
+
+    Returns:
+        Tensor (1, C, H, W).
+
+    Raises:
+        ValueError: x is not a picture, sigma is negative or too large, an unknown kind.
+
+    Built in lesson 00.
+
+    >>> add_noise(torch.full((1, 1, 8, 8), 0.5), 25 / 255).shape
+    torch.Size([1, 1, 8, 8])
+    """
+    images.require(x)
+    if not 0 <= sigma <= 10:
+        raise ValueError(f"sigma={sigma}: give it in [0, 1] units, 25 grey levels are 25/255")
+    if kind == "gaussian":
+        y = x + sigma * torch.randn(x.shape, generator=generator).to(x)
+    elif kind == "uniform":
+        y = x + 3**0.5 * sigma * (2 * torch.rand(x.shape, generator=generator).to(x) - 1)
+    elif kind == "salt_pepper":
+        y = _salt_pepper(x, sigma, generator)
+    else:
+        raise ValueError(f"kind={kind!r}: use 'gaussian', 'uniform' or 'salt_pepper'")
+    return y.clamp(0, 1) if clip else y
+
+
+def _salt_pepper(x, sigma, generator):
+    error = (x**2 + (1 - x) ** 2).mean().item() / 2  # of a pixel that was hit, on average
+    share = sigma**2 / error
+    if share > 1:
+        raise ValueError(
+            f"sigma={sigma}: salt and pepper reach {error**0.5:.2f} at most on this picture"
+        )
+    hit, white = torch.rand((2, 1, 1, *x.shape[2:]), generator=generator).to(x)
+    return torch.where(hit < share, (white < 0.5).to(x), x)
+
+
+def random_mask(height, width, keep, generator=None):
+    """A mask that keeps each pixel with the same chance, for all channels at once.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        keep: share of known pixels, between 0 and 1.
+        generator: torch.Generator on the CPU, for a repeatable draw.
+
+    Returns:
+        Tensor (1, 1, height, width) of zeros and ones.
+
+    Raises:
+        ValueError: keep is not between 0 and 1.
+
+    Built in lesson 01.
+
+    >>> random_mask(8, 8, keep=0.5).shape
+    torch.Size([1, 1, 8, 8])
+    """
+    if not 0 < keep < 1:
+        raise ValueError(f"keep={keep}: use a share between 0 and 1, such as 0.5")
+    return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
+
+
+def require_mask(mask):
+    """Return the mask as float32 if it is one (1, 1, H, W) of zeros and ones, else raise.
+
+    Args:
+        mask: tensor (1, 1, H, W), boolean or numbers.
+
+    Returns:
+        Tensor (1, 1, H, W), float32.
+
+    Raises:
+        ValueError: another shape, other values than 0 and 1, or nothing known.
+
+    Built in lesson 01.
+
+    >>> require_mask(torch.ones(1, 1, 8, 8, dtype=torch.bool)).dtype
+    torch.float32
+    """
+    if not isinstance(mask, torch.Tensor) or mask.ndim != 4 or mask.shape[:2] != (1, 1):
+        got = tuple(mask.shape) if isinstance(mask, torch.Tensor) else type(mask).__name__
+        raise ValueError(f"a mask is a tensor of shape (1, 1, H, W), one for all channels: {got}")
+    mask = mask.float()
+    if not ((mask == 0) | (mask == 1)).all():
+        raise ValueError("a mask holds only 0 (hidden) and 1 (known): use (mask > 0.5)")
+    if not mask.any():
+        raise ValueError("the mask hides every pixel: nothing is left to fit")
+    return mask
+
+
+def shuffle_pixels(x, how="pixels", generator=None):
+    """Put the values of a picture into a random order, in one of four ways.
+
+    Args:
+        x: tensor (1, C, H, W).
+        how: "pixels": whole pixels change places, their colours stay together;
+            "values": every value of every channel goes anywhere;
+            "rows_columns": the rows and then the columns of each channel change places;
+            "channels": only the colour channels change places (never back to the same order).
+        generator: torch.Generator on the CPU, for a repeatable draw.
+
+    Returns:
+        Tensor (1, C, H, W) with the same values.
+
+    Raises:
+        ValueError: x is not a picture, an unknown way, or channels of a grey picture.
+
+    Source: section 3.1 and the discussion in W.-J. Tseng's lab report (2018).
+    Built in lesson 03.
+
+    >>> x = torch.rand(1, 3, 8, 8)
+    >>> torch.equal(shuffle_pixels(x).flatten().sort().values, x.flatten().sort().values)
+    True
+    """
+    images.require(x)
+    channels, height, width = x.shape[1:]
+
+    def order(n):
+        return torch.randperm(n, generator=generator).to(x.device)
+
+    if how == "pixels":
+        return x.flatten(2)[:, :, order(height * width)].view_as(x)
+    if how == "values":
+        return x.flatten()[order(x.numel())].view_as(x)
+    if how == "rows_columns":
+        return torch.stack([c[order(height)][:, order(width)] for c in x[0]])[None]
+    if how == "channels":
+        if channels == 1:
+            raise ValueError("a grey picture has no channels to shuffle: use how='pixels'")
+        shift = 1 + int(torch.randint(channels - 1, (), generator=generator))
+        return x.roll(shift, dims=1)
+    raise ValueError(f"how={how!r}: use 'pixels', 'values', 'rows_columns' or 'channels'")

@@ -1,0 +1,430 @@
+"""The one optimisation of the course: change the parameters of net until A(net(z)) is near y.
+
+It never sees the clean picture, and it draws nothing: it returns a ``History``.
+"""
+
+import os
+import sys
+import time
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dipcourse import images
+from dipcourse.history import History
+
+LOOK_EVERY = 25  # steps between two looks of the host at the loss; each look waits for a GPU
+PROBES = 1024  # values of the output that the windowed variance watches
+OPTIMIZERS = {"adam": torch.optim.Adam, "gradient descent": torch.optim.SGD}
+_last_interrupt = -np.inf
+
+
+class FitDiverged(RuntimeError):
+    """The loss became NaN or infinite. ``.history`` holds the steps before."""
+
+    def __init__(self, message, history):
+        super().__init__(message)
+        self.history = history
+
+
+def fit(
+    net,
+    z,
+    y,
+    operator,
+    *,
+    steps,
+    lr=0.01,
+    jitter=0.0,
+    prior=None,
+    optimizer="adam",
+    holdout=None,
+    window=None,
+    average=0.99,
+    precision=None,
+    device=None,
+    seed=0,
+    frames=60,
+    progress=None,
+):
+    """Minimise the mean of m·(A(net(z)) − y)² over the parameters of net, from where they are.
+
+    Args:
+        net: module whose output for z is a picture (1, C, H, W); changed in place.
+        z: tensor (1, channels, H, W), the fixed input, or None for a ``PixelImage``.
+        y: tensor (1, C, h, w), the measurement.
+        operator: A of ``degrade``, from (1, C, H, W) to (1, C, h, w); its mask says what is known.
+        steps: number of updates N.
+        lr: learning rate.
+        jitter: standard deviation of fresh normal noise that is added to z at each step.
+        prior: function of the output that is added to the loss, or None.
+        optimizer: "adam", "gradient descent", or any class of torch.optim.
+        holdout: tensor (1, 1, h, w), ones where values of y are kept out of the loss; their error
+            at each step is in ``history.held_out``. None: nothing.
+        window: number of steps W over which ``history.variance`` is taken. None: no variance.
+        average: decay β of the running mean m ← β·m + (1 − β)·x̂, which is divided by 1 − βᵏ.
+        precision: "float32" or "bfloat16" for the network; None takes bfloat16 where the hardware
+            has it.
+        device: "cpu", "cuda", …; None takes the best there is.
+        seed: of the jitter.
+        frames: how many outputs to keep, early ones densely.
+        progress: show a progress bar; None does so except under grading.
+
+    Returns:
+        History. The first interrupt (Ctrl-C, the stop button) returns what there is so far; a
+        second one within ten seconds raises, and under grading every one does.
+
+    Raises:
+        ValueError: sizes or settings that do not fit together.
+        FitDiverged: the loss is not finite; the error's ``history`` holds what came before.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020, equation 2.
+    Built in lesson 00 (used), lesson 01 (pixels) and lesson 02 (networks).
+
+    >>> from dipcourse import degrade, nets
+    >>> y = torch.full((1, 1, 8, 8), 0.5)
+    >>> net = nets.PixelImage(torch.zeros_like(y))
+    >>> fit(net, None, y, degrade.Identity(), steps=5, lr=0.1, progress=False).loss[0]
+    0.25
+    """
+    if not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"steps={steps!r}: use a whole number of at least 1")
+    grading = "NBGRADER_EXECUTION" in os.environ
+    stepper = Stepper(
+        net,
+        z,
+        y,
+        operator,
+        lr=lr,
+        jitter=jitter,
+        prior=prior,
+        optimizer=optimizer,
+        holdout=holdout,
+        window=window,
+        average=average,
+        precision=precision,
+        device=device,
+        seed=seed,
+    )
+    keep = frame_steps(steps, frames)
+    quiet = grading if progress is None else not progress
+    bar = tqdm(total=steps, unit="step", file=sys.stdout, disable=quiet, ncols=80, mininterval=0.3)
+    with bar:
+        try:
+            for k in range(steps):
+                stepper.step()
+                if k in keep:
+                    stepper.snapshot()
+                if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
+                    bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
+                bar.update()
+        except KeyboardInterrupt:
+            _answer_interrupt(grading)
+            return stepper.history(interrupted=True)
+    return stepper.history()
+
+
+class Stepper:
+    """One fit, a step at a time; the arguments are those of ``fit``.
+
+    Attributes:
+        k: number of updates so far.
+        output: tensor (1, C, H, W), the output before the last update.
+        mean: tensor (1, C, H, W), the running mean of the outputs.
+
+    Built in lesson 02.
+
+    >>> from dipcourse import degrade, nets
+    >>> y = torch.full((1, 1, 8, 8), 0.5)
+    >>> stepper = Stepper(nets.PixelImage(y), None, y, degrade.Identity())
+    >>> stepper.step()
+    >>> stepper.k
+    1
+    """
+
+    def __init__(
+        self,
+        net,
+        z,
+        y,
+        operator,
+        *,
+        lr=0.01,
+        jitter=0.0,
+        prior=None,
+        optimizer="adam",
+        holdout=None,
+        window=None,
+        average=0.99,
+        precision=None,
+        device=None,
+        seed=0,
+    ):
+        if not 0 <= average < 1:
+            raise ValueError(f"average={average}: use a decay of at least 0 and below 1")
+        images.require(y, "the measurement y")
+        if z is None and jitter:
+            raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
+        self.device = torch.device(device or best_device())
+        self.precision = precision or best_precision(self.device)
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
+        self.net, self.operator = net.to(self.device).train(), operator.to(self.device)
+        self.z = None if z is None else z.to(self.device)
+        self.y = y.detach().to(self.device)
+        self.jitter, self.prior, self.average = jitter, prior, average
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.optimizer = _optimizer(optimizer)(net.parameters(), lr=lr)
+        self.known, self.held_out = _split(operator.mask, holdout, self.y)
+        self.window = None if window is None else _Window(window, seed)
+        self.k, self.output, self._sum = 0, None, 0
+        self._scalars = {"loss": [], "held_out": [], "variance": []}
+        self._film = {}
+        self._started = time.perf_counter()
+        self.settings = {
+            "net": type(net).__name__,
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "operator": type(operator).__name__,
+            "optimizer": type(self.optimizer).__name__,
+            "lr": lr,
+            "jitter": jitter,
+            "prior": prior is not None,
+            "average": average,
+            "window": window,
+            "seed": seed,
+            "precision": self.precision,
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+    def step(self):
+        """One update of the parameters; the record grows by one."""
+        output = self._run(self._jittered())
+        measured = self.operator(output)
+        if measured.shape != self.y.shape:
+            raise ValueError(
+                f"A(net(z)) has shape {tuple(measured.shape)}, y {tuple(self.y.shape)}: make z as "
+                "high and wide as the picture you want, and y with the same operator"
+            )
+        error = (measured - self.y) ** 2
+        loss = _mean(error, self.known)
+        if self.prior is not None:
+            loss = loss + self.prior(output)
+        seen = output.detach().clone()  # a PixelImage's output changes with the update
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._record(seen, loss.detach(), error.detach())
+
+    def snapshot(self):
+        """Keep the current output and running mean as a frame of the film."""
+        self._film[self.k - 1] = _bytes(self.output), _bytes(self.mean)
+
+    def look(self):
+        """The last loss as a float; raises FitDiverged if one since the last look is not finite."""
+        recent = torch.stack(self._scalars["loss"][-LOOK_EVERY:])
+        if not torch.isfinite(recent).all():
+            history = self.history()
+            raise FitDiverged(
+                f"the loss is not finite after step {len(history.loss)}. Lower the learning rate "
+                f"(lr={self.settings['lr']}), or, if it is small already, use precision='float32'. "
+                "The steps before are in this error's .history",
+                history,
+            )
+        return recent[-1].item()
+
+    @property
+    def mean(self):
+        return self._sum / (1 - self.average**self.k)
+
+    def history(self, interrupted=False):
+        """All steps so far as a ``History``; steps whose loss is not finite are left out."""
+        if self.k == 0:
+            raise ValueError("no step was finished, so there is no history yet")
+        if self.k - 1 not in self._film:
+            self.snapshot()
+        seconds = time.perf_counter() - self._started
+        loss = _numbers(self._scalars["loss"])
+        finite = np.isfinite(loss)
+        good = self.k if finite.all() else max(1, int(finite.argmin()))
+        film = {k: pair for k, pair in self._film.items() if k < good} or self._film
+        frames, means = (torch.stack(pictures) for pictures in zip(*film.values(), strict=True))
+        with torch.no_grad():
+            final, mean = self._run(self.z).clone().cpu(), self.mean.cpu()
+        if good < self.k:  # the weights are lost: the last good frame stands for the end
+            final, mean = (pictures[-1:].float() / 255 for pictures in (frames, means))
+        return History(
+            loss=loss[:good],
+            steps=np.array(list(film)),
+            frames=frames,
+            means=means,
+            final=final,
+            mean=mean,
+            seconds=seconds,
+            settings={**self.settings, "steps": good},
+            held_out=_numbers(self._scalars["held_out"], good),
+            variance=_numbers(self._scalars["variance"], good),
+            interrupted=interrupted,
+        )
+
+    def _run(self, z):
+        bfloat16 = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            return self.net(z).float()
+
+    def _jittered(self):
+        if not self.jitter:
+            return self.z
+        noise = torch.randn(self.z.shape, generator=self.generator, device=self.device)
+        return self.z + self.jitter * noise
+
+    def _record(self, output, loss, error):
+        self._sum = self.average * self._sum + (1 - self.average) * output
+        self._scalars["loss"].append(loss)
+        if self.held_out is not None:
+            self._scalars["held_out"].append(_mean(error, self.held_out))
+        if self.window is not None:
+            self._scalars["variance"].append(self.window.push(output))
+        self.output = output
+        self.k += 1
+
+
+class _Window:
+    """The variance of a few values of the output over the last W steps."""
+
+    def __init__(self, width, seed):
+        if not isinstance(width, int) or width < 2:
+            raise ValueError(f"window={width!r}: use a whole number of at least 2 steps")
+        self.width, self.seed, self.count, self.values = width, seed, 0, None
+
+    def push(self, output):
+        output = output.flatten()
+        if self.values is None:
+            generator = torch.Generator().manual_seed(self.seed)
+            self.probes = torch.randperm(output.numel(), generator=generator)[:PROBES]
+            self.probes = self.probes.to(output.device)
+            self.values = output.new_zeros(self.width, len(self.probes))
+        self.values[self.count % self.width] = output[self.probes]
+        self.count += 1
+        if self.count < self.width:
+            return output.new_tensor(float("nan"))
+        return self.values.var(dim=0, correction=0).mean()
+
+
+def frame_steps(steps, frames):
+    """Which steps to keep: about ``frames`` of 0 … steps − 1, both among them, early ones densely.
+
+    Args:
+        steps: number of steps of the fit.
+        frames: number of frames wanted, at least 2.
+
+    Returns:
+        Set of ints.
+
+    Raises:
+        ValueError: fewer than 2 frames.
+
+    Built in lesson 00 (used).
+
+    >>> sorted(frame_steps(101, 6))
+    [0, 4, 16, 36, 64, 100]
+    """
+    if frames < 2:
+        raise ValueError(f"frames={frames}: keep at least 2, the first and the last")
+    return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}
+
+
+def best_device():
+    """ "cuda" where there is one, else "cpu".
+
+    Returns:
+        A string for torch.device.
+
+    Built in lesson 00.
+
+    >>> best_device() in ("cuda", "cpu")
+    True
+    """
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def best_precision(device):
+    """ "bfloat16" where the hardware computes in it, else "float32".
+
+    Args:
+        device: a torch.device or its name.
+
+    Returns:
+        "bfloat16" or "float32".
+
+    Built in lesson 00.
+
+    >>> best_precision("cpu") in ("float32", "bfloat16")
+    True
+    """
+    device = torch.device(device)
+    if device.type == "cuda":  # torch.cuda.is_bf16_supported also counts emulation
+        has = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        query = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # private: may go
+        has = query()
+    else:
+        has = False
+    return "bfloat16" if has else "float32"
+
+
+def _optimizer(name_or_class):
+    maker = OPTIMIZERS.get(name_or_class, name_or_class)
+    if not callable(maker):
+        raise ValueError(
+            f"optimizer={name_or_class!r}: use {' or '.join(map(repr, OPTIMIZERS))}, or a class of "
+            "torch.optim"
+        )
+    return maker
+
+
+def _split(mask, holdout, y):
+    """The weights of the values that are fitted and of those that are held out; None: all, none."""
+    if mask is not None and mask.shape[2:] != y.shape[2:]:
+        raise ValueError(
+            f"the operator's mask has {tuple(mask.shape[2:])} pixels, y {tuple(y.shape[2:])}: "
+            "make y with the same operator"
+        )
+    if holdout is None:
+        return mask, None
+    if holdout.shape != (1, 1, *y.shape[2:]):
+        raise ValueError(
+            f"holdout has shape {tuple(holdout.shape)}, needed is {(1, 1, *y.shape[2:])}"
+        )
+    all_known = torch.ones_like(y[:, :1]) if mask is None else mask
+    held_out = all_known * holdout.to(all_known)
+    known = all_known - held_out
+    if not held_out.any() or not known.any():
+        raise ValueError("holdout must leave some known values in the loss and hold some out")
+    return known, held_out
+
+
+def _mean(error, weight):
+    if weight is None:
+        return error.mean()
+    return (weight * error).sum() / (weight.sum() * error.shape[1])
+
+
+def _bytes(x):
+    return (x[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+
+
+def _numbers(values, count=None):
+    return torch.stack(values[:count]).float().cpu().numpy() if values else None
+
+
+def _answer_interrupt(grading):
+    """Let the first interrupt pass; raise the second, which means: stop Run All as well."""
+    global _last_interrupt
+    now = time.monotonic()
+    if grading or now - _last_interrupt < 10:
+        raise
+    _last_interrupt = now
+    print("Stopped by hand: the History holds the steps so far. Interrupt again to stop it all.")

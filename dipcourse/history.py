@@ -1,0 +1,108 @@
+"""What a fit leaves behind: numbers and pictures, no drawing."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+FORMAT = "dipcourse-history-1"
+
+
+@dataclass
+class History:
+    """The record of one fit of N steps.
+
+    Attributes:
+        loss: array (N,), data term plus prior at each step; ``loss[k]`` belongs to the output
+            after k updates.
+        steps: array (F,) of ints, the steps k whose outputs were kept (0 and N − 1 among them).
+        frames: uint8 tensor (F, C, H, W), the outputs at these steps.
+        means: uint8 tensor (F, C, H, W), the running means of the outputs at these steps.
+        final: tensor (1, C, H, W), f(z) without jitter after N updates.
+        mean: tensor (1, C, H, W), the running mean after the last step.
+        seconds: how long the fit took.
+        settings: dict of everything that was chosen (learning rate, precision, device, …).
+        held_out: array (N,), the error on the held-out values at each step, or None.
+        variance: array (N,), the windowed variance of the outputs at each step, or None
+            (NaN until the window is full).
+        interrupted: True if the fit was stopped by hand.
+
+    Built in lesson 00.
+
+    >>> History.load("fit.npz").frame(-1).shape  # doctest: +SKIP
+    torch.Size([1, 3, 96, 96])
+    """
+
+    loss: np.ndarray
+    steps: np.ndarray
+    frames: torch.Tensor
+    means: torch.Tensor
+    final: torch.Tensor
+    mean: torch.Tensor
+    seconds: float
+    settings: dict = field(default_factory=dict)
+    held_out: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    interrupted: bool = False
+
+    def __len__(self):
+        return len(self.steps)
+
+    def __repr__(self):
+        return (
+            f"History of {len(self.loss)} steps in {self.seconds:.1f} s, loss "
+            f"{self.loss[0]:.4f} → {self.loss[-1]:.4f}, {len(self)} frames of "
+            f"{self.frames.shape[2]} × {self.frames.shape[3]} pixels"
+        )
+
+    def frame(self, i, mean=False):
+        """The i-th kept output (or running mean) as a picture tensor (1, C, H, W) in [0, 1]."""
+        return (self.means if mean else self.frames)[i][None].float() / 255
+
+    def nearest(self, step):
+        """The index i of the kept frame whose step is nearest to the given one."""
+        return int(np.abs(self.steps - step).argmin())
+
+    def save(self, path):
+        """Write everything into one compressed file (.npz is added to a bare name)."""
+        tensors = {k: getattr(self, k).numpy() for k in ("frames", "means", "final", "mean")}
+        optional = {k: v for k in ("held_out", "variance") if (v := getattr(self, k)) is not None}
+        about = {
+            "seconds": self.seconds,
+            "settings": self.settings,
+            "interrupted": self.interrupted,
+        }
+        np.savez_compressed(
+            path,
+            format=FORMAT,
+            about=json.dumps(about),
+            loss=self.loss,
+            steps=self.steps,
+            **tensors,
+            **optional,
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Read a file written by ``save``.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is cut off, or is not a History.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                data = {key: file[key] for key in file.files}
+            if str(data.pop("format")) != FORMAT:
+                raise KeyError("format")
+            about = json.loads(str(data.pop("about")))
+        except (zipfile.BadZipFile, EOFError, KeyError, ValueError, TypeError):
+            raise ValueError(
+                f"{path} is not a complete History file: it was cut off or written by another "
+                "program. Run the fit again and save it anew."
+            ) from None
+        for key in ("frames", "means", "final", "mean"):
+            data[key] = torch.from_numpy(data[key])
+        return cls(**data, **about)

@@ -1,0 +1,148 @@
+"""How good is a restored picture? Every function here needs the clean image."""
+
+import torch
+from skimage.metrics import structural_similarity
+
+from dipcourse import images
+
+
+def mse(a, b, mask=None):
+    """Mean squared error.
+
+    Args:
+        a: tensor (1, C, H, W), the estimate.
+        b: tensor (1, C, H, W), the reference.
+        mask: tensor (1, 1, H, W) of zeros and ones; only pixels with a one count. None: all.
+
+    Returns:
+        A float, in squared units of [0, 1].
+
+    Raises:
+        ValueError: sizes differ, values are NaN, or the mask is empty.
+
+    Built in lesson 00.
+
+    >>> mse(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.5))
+    0.25
+    """
+    images.require(a, "the estimate")
+    images.require(b, "the reference")
+    if a.shape != b.shape:
+        raise ValueError(
+            f"the estimate has shape {tuple(a.shape)}, the reference {tuple(b.shape)}: "
+            "compare pictures of one size"
+        )
+    error = (a.detach().cpu().double() - b.detach().cpu().double()) ** 2
+    if mask is None:
+        return error.mean().item()
+    if mask.shape != (1, 1, *a.shape[2:]):
+        raise ValueError(
+            f"the mask has shape {tuple(mask.shape)}, needed is {(1, 1, *a.shape[2:])}"
+        )
+    weight = mask.detach().cpu().double()
+    if not weight.any():
+        raise ValueError("the mask selects no pixel: it needs at least one 1")
+    return ((weight * error).sum() / (weight.sum() * a.shape[1])).item()
+
+
+def psnr(a, b, mask=None):
+    """Peak signal-to-noise ratio of clip(a, 0, 1) against b, peak 1, all channels together.
+
+    Args:
+        a: tensor (1, C, H, W), the estimate.
+        b: tensor (1, C, H, W), the reference, in [0, 1].
+        mask: tensor (1, 1, H, W); only pixels with a one count. None: all.
+
+    Returns:
+        A float, in dB; infinite if the two are equal.
+
+    Raises:
+        ValueError: as for ``mse``.
+
+    Built in lesson 00.
+
+    >>> psnr(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.1))
+    20.0
+    """
+    error = mse(images.require(a, "the estimate").clamp(0, 1), b, mask)
+    return round(-10 * torch.tensor(error, dtype=torch.float64).log10().item(), 4)
+
+
+def ssim(a, b):
+    """Structural similarity of clip(a, 0, 1) and b: Gaussian weights, σ = 1.5 pixels, range 1.
+
+    Args:
+        a: tensor (1, C, H, W), the estimate.
+        b: tensor (1, C, H, W), the reference, in [0, 1].
+
+    Returns:
+        A float, 1 for equal pictures.
+
+    Raises:
+        ValueError: sizes differ, or smaller than 11 pixels.
+
+    Source: Wang et al., IEEE Trans. Image Processing 2004, as in scikit-image.
+    Built in lesson 00.
+
+    >>> x = torch.rand(1, 1, 16, 16)
+    >>> ssim(x, x)
+    1.0
+    """
+    mse(a, b)  # the same demands on shapes and values
+    if min(a.shape[2:]) < 11:
+        raise ValueError(f"{a.shape[2]} × {a.shape[3]} pixels: SSIM needs at least 11 × 11")
+    return float(
+        structural_similarity(
+            images.to_numpy(a),
+            images.to_numpy(b),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1,
+            channel_axis=2 if a.shape[1] == 3 else None,
+        )
+    )
+
+
+def explained_energy(x_hat, x, bands=5):
+    """How much of each frequency band of x is in x_hat: 1 − |F(x̂) − F(x)|² / |F(x)|².
+
+    Args:
+        x_hat: tensor (1, C, H, W), the estimate.
+        x: tensor (1, C, H, W), the picture it is compared with.
+        bands: number of rings of equal width between frequency 0 and the Nyquist frequency
+            of the axes; corners belong to the last ring, the mean value to none.
+
+    Returns:
+        Tensor (bands,), low frequencies first: 1 where the band is reproduced, 0 for a band that
+        is missing, negative where it is wrong.
+
+    Raises:
+        ValueError: sizes differ.
+
+    Source: after Shi et al., IJCV 2022, with phases (the published ratio ignores them).
+    Built in lesson 03.
+
+    >>> x = torch.rand(1, 1, 16, 16)
+    >>> explained_energy(x, x)
+    tensor([1., 1., 1., 1., 1.])
+    """
+    mse(x_hat, x)
+    height, width = x.shape[2:]
+    rows = torch.fft.fftfreq(height)[:, None]
+    columns = torch.fft.rfftfreq(width)[None]
+    radius = (rows**2 + columns**2).sqrt() / 0.5
+    ring = (radius * bands).ceil().clamp(max=bands).long() - 1
+    # rfft2 holds one half of the plane; the other half has the same energy
+    twice = torch.full((1, width // 2 + 1), 2.0)
+    twice[:, 0] = 1
+    if width % 2 == 0:
+        twice[:, -1] = 1
+    target = torch.fft.rfft2(x.detach().float().cpu())
+    wrong = torch.fft.rfft2(x_hat.detach().float().cpu()) - target
+
+    def energy(spectrum):
+        power = (spectrum.abs() ** 2).sum((0, 1)) * twice
+        return torch.stack([power[ring == band].sum() for band in range(bands)])
+
+    return 1 - energy(wrong) / energy(target).clamp_min(1e-12)

@@ -1,0 +1,180 @@
+"""The things whose parameters a fit changes: plain pixels, or the weights of a network."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+SLOPE = 0.2  # of LeakyReLU for negative values, as in the paper
+
+
+class PixelImage(nn.Module):
+    """A picture whose parameters are its own pixels: f_θ(z) = θ, whatever z is.
+
+    Args:
+        start: tensor (1, C, H, W), the picture to start from.
+
+    Built in lesson 01.
+
+    >>> PixelImage(torch.zeros(1, 3, 8, 8))(None).shape
+    torch.Size([1, 3, 8, 8])
+    """
+
+    def __init__(self, start):
+        super().__init__()
+        self.pixels = nn.Parameter(start.detach().clone())
+
+    def forward(self, z):
+        return self.pixels
+
+
+class UNet(nn.Module):
+    """The paper's encoder–decoder: from a fixed input z to a picture of the same size.
+
+    Each scale halves the size by a strided convolution and doubles it again on the way up; a skip
+    of a few channels may lead across. Any height and width: z is padded to the next size that
+    the scales divide, and the output cropped back.
+
+    Args:
+        in_channels: channels of z.
+        out_channels: channels of the picture, 1 or 3.
+        widths: channels of each scale, finest first; 1 to 6 scales.
+        skip: channels of the skips, one number for all scales or one for each; 0 for none, which
+            makes the network an hourglass.
+        upsample: "bilinear", "nearest" or "transposed".
+
+    Returns (on a call):
+        Tensor (1, out_channels, H, W), float32 in [0, 1], for z of shape (1, in_channels, H, W).
+
+    Raises:
+        ValueError: a number of scales, skips or an upsampling that does not exist; on a call:
+            z of another shape.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020, figure 21; with widths (128,) * 5, skip 4 and
+    32 input channels it has that code's 2,217,831 parameters.
+    Built in lesson 02.
+
+    >>> UNet(8, 3, widths=(16, 16), skip=4)(torch.zeros(1, 8, 17, 30)).shape
+    torch.Size([1, 3, 17, 30])
+    """
+
+    def __init__(self, in_channels, out_channels, widths=(128,) * 5, skip=4, upsample="bilinear"):
+        super().__init__()
+        widths = tuple(widths)
+        skips = (skip,) * len(widths) if isinstance(skip, int) else tuple(skip)
+        if not 1 <= len(widths) <= 6 or min(widths) < 1:
+            raise ValueError(f"widths={widths}: use 1 to 6 scales of at least 1 channel")
+        if len(skips) != len(widths) or min(skips) < 0:
+            raise ValueError(f"skip={skip}: use one number, or {len(widths)}, one for each scale")
+        if upsample not in ("bilinear", "nearest", "transposed"):
+            raise ValueError(f"upsample={upsample!r}: use 'bilinear', 'nearest' or 'transposed'")
+        self.in_channels = in_channels
+        self.down, self.skip = nn.ModuleList(), nn.ModuleList()
+        self.enlarge, self.up = nn.ModuleList(), nn.ModuleList()
+        entering = in_channels
+        for width, across in zip(widths, skips, strict=True):
+            self.down.append(nn.Sequential(block(entering, width, stride=2), block(width, width)))
+            self.skip.append(block(entering, across, kernel=1) if across else None)
+            entering = width
+        for i, (width, across) in enumerate(zip(widths, skips, strict=True)):
+            below = widths[min(i + 1, len(widths) - 1)]
+            self.enlarge.append(_enlarging(below, upsample))
+            self.up.append(
+                nn.Sequential(
+                    nn.BatchNorm2d(across + below),
+                    block(across + below, width),
+                    block(width, width, kernel=1),
+                )
+            )
+        self.out = nn.Conv2d(widths[0], out_channels, 1)
+
+    def forward(self, z):
+        if z is None or z.ndim != 4 or z.shape[1] != self.in_channels:
+            got = None if z is None else tuple(z.shape)
+            raise ValueError(f"z has shape {got}, needed is (1, {self.in_channels}, H, W)")
+        height, width = z.shape[2:]
+        x = self._pad(z)
+        across = []
+        for down, skip in zip(self.down, self.skip, strict=True):
+            across.append(skip(x) if skip is not None else None)
+            x = down(x)
+        for enlarge, up in zip(reversed(self.enlarge), reversed(self.up), strict=True):
+            x, side = enlarge(x), across.pop()
+            x = up(x if side is None else torch.cat([side, x], dim=1))
+        # float32 before the sigmoid: bfloat16 would leave about 8 bits a value
+        return torch.sigmoid(self.out(x).float())[:, :, :height, :width]
+
+    def _pad(self, z):
+        """To a multiple of 2^scales, and so large that the deepest level has 2 × 2 pixels."""
+        step = 2 ** len(self.down)
+        height, width = (max(2 * step, -(-n // step) * step) for n in z.shape[2:])
+        return F.pad(z, (0, width - z.shape[3], 0, height - z.shape[2]), mode="replicate")
+
+
+def block(entering, leaving, kernel=3, stride=1):
+    """Convolution, BatchNorm, LeakyReLU: the brick of the U-Net.
+
+    Args:
+        entering: channels of the input.
+        leaving: channels of the output.
+        kernel: side of the filters in pixels, odd; the border is mirrored.
+        stride: 2 halves the size.
+
+    Returns:
+        nn.Sequential from (1, entering, H, W) to (1, leaving, H/stride, W/stride).
+
+    Built in lesson 02.
+
+    >>> block(3, 8, stride=2)(torch.rand(1, 3, 8, 8)).shape
+    torch.Size([1, 8, 4, 4])
+    """
+    return nn.Sequential(
+        nn.Conv2d(entering, leaving, kernel, stride, kernel // 2, padding_mode="reflect"),
+        nn.BatchNorm2d(leaving),
+        nn.LeakyReLU(SLOPE),
+    )
+
+
+def _enlarging(channels, upsample):
+    if upsample == "transposed":
+        return nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+    return nn.Upsample(
+        scale_factor=2, mode=upsample, align_corners=False if upsample == "bilinear" else None
+    )
+
+
+def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
+    """The input z of the network, drawn once and never changed.
+
+    Args:
+        channels: number of channels; 2 for a grid.
+        height: pixels.
+        width: pixels.
+        seed: whole number; the same seed gives the same z.
+        kind: "uniform" in [0, scale], "normal" with standard deviation scale, or "grid": the row
+            and the column of each pixel, from 0 to scale.
+        scale: size of the values.
+
+    Returns:
+        Tensor (1, channels, height, width), float32.
+
+    Raises:
+        ValueError: an unknown kind, or a grid of other than 2 channels.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020: U(0, 0.1) of 32 channels.
+    Built in lesson 02.
+
+    >>> fixed_input(32, 64, 48).shape
+    torch.Size([1, 32, 64, 48])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, channels, height, width)
+    if kind == "uniform":
+        return scale * torch.rand(shape, generator=generator)
+    if kind == "normal":
+        return scale * torch.randn(shape, generator=generator)
+    if kind == "grid":
+        if channels != 2:
+            raise ValueError(f"channels={channels}: a grid has 2, the row and the column")
+        axes = torch.linspace(0, 1, height), torch.linspace(0, 1, width)
+        return scale * torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+    raise ValueError(f"kind={kind!r}: use 'uniform', 'normal' or 'grid'")

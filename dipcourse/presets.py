@@ -1,0 +1,155 @@
+"""Settings that work, in one visible table: task × scale."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy
+import torch
+
+from dipcourse import nets
+from dipcourse.fit import best_device, best_precision
+
+SCALES = {
+    "smoke": "a few steps on tiny pictures: shows that the code runs, not what it can do",
+    "laptop": "small pictures and networks: every fit ends within a minute on two CPU cores",
+    "paper": "the paper's networks and step counts: for a GPU",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The settings of one task at one scale.
+
+    Attributes:
+        size: side of the picture in pixels.
+        net: arguments of ``nets.UNet``.
+        z: arguments of ``nets.fixed_input``.
+        fit: arguments of ``fit.fit``.
+
+    Built in lesson 00 (used).
+
+    >>> net, z = get("overfit", "smoke").make(seed=1)
+    >>> z.shape
+    torch.Size([1, 32, 32, 32])
+    """
+
+    size: int
+    net: dict
+    z: dict
+    fit: dict
+
+    def make(self, channels=3, height=None, width=None, seed=0):
+        """A fresh network and its input z, for pictures of height × width (default size × size)."""
+        torch.manual_seed(seed)
+        net = nets.UNet(self.z["channels"], channels, **self.net)
+        z = nets.fixed_input(
+            height=height or self.size, width=width or self.size, seed=seed, **self.z
+        )
+        return net, z
+
+
+SMALL = {"widths": (32,) * 5, "skip": 4, "upsample": "nearest"}
+PAPER = {"widths": (128,) * 5, "skip": 4, "upsample": "bilinear"}
+PLAIN = {"widths": (32,) * 4, "skip": 4, "upsample": "bilinear"}
+NOISE = {"channels": 32}
+
+TABLE = {
+    "overfit": {
+        "smoke": Preset(32, PLAIN, NOISE, {"steps": 30, "lr": 0.01}),
+        "laptop": Preset(96, PLAIN, NOISE, {"steps": 500, "lr": 0.01}),
+        "paper": Preset(96, PLAIN, NOISE, {"steps": 1000, "lr": 0.01}),
+    },
+    "denoise": {
+        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02, "jitter": 0.01}),
+        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02, "jitter": 0.01}),
+        "paper": Preset(512, PAPER, NOISE, {"steps": 1800, "lr": 0.01, "jitter": 1 / 30}),
+    },
+    "inpaint": {
+        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02}),
+        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02}),
+        "paper": Preset(512, PAPER, NOISE, {"steps": 11000, "lr": 0.001, "jitter": 0.03}),
+    },
+    "superres": {
+        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02}),
+        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02}),
+        "paper": Preset(512, PAPER, NOISE, {"steps": 2000, "lr": 0.01, "jitter": 0.03}),
+    },
+    "curves": {
+        "smoke": Preset(32, PLAIN, NOISE, {"steps": 30, "lr": 0.01}),
+        "laptop": Preset(64, PLAIN, NOISE, {"steps": 400, "lr": 0.01}),
+        "paper": Preset(256, PAPER, NOISE, {"steps": 2400, "lr": 0.01}),
+    },
+}
+
+
+def get(task, scale=None):
+    """The settings of a task.
+
+    Args:
+        task: a key of ``presets.TABLE``, such as "denoise".
+        scale: "smoke", "laptop" or "paper"; None takes ``current_scale()``.
+
+    Returns:
+        Preset.
+
+    Raises:
+        ValueError: an unknown task or scale.
+
+    Built in lesson 00 (used).
+
+    >>> get("denoise", "paper").fit["steps"]
+    1800
+    """
+    scale = scale or current_scale()
+    if task not in TABLE or scale not in SCALES:
+        raise ValueError(
+            f"no settings for {task!r} at scale {scale!r}: tasks are {', '.join(TABLE)}; "
+            f"scales are {', '.join(SCALES)}"
+        )
+    return TABLE[task][scale]
+
+
+def current_scale():
+    """The scale that fits this machine: "paper" with a GPU, else "laptop".
+
+    The environment variable DIPCOURSE_SCALE overrides it.
+
+    Returns:
+        A key of ``SCALES``.
+
+    Raises:
+        ValueError: DIPCOURSE_SCALE names no scale.
+
+    Built in lesson 00.
+
+    >>> current_scale() in SCALES
+    True
+    """
+    scale = os.environ.get("DIPCOURSE_SCALE") or ("paper" if best_device() == "cuda" else "laptop")
+    if scale not in SCALES:
+        raise ValueError(f"DIPCOURSE_SCALE={scale!r}: use one of {', '.join(SCALES)}")
+    return scale
+
+
+def announce():
+    """Print the scale and what it means, the device, and what to do if the set-up is wrong.
+
+    Built in lesson 00.
+
+    >>> announce()  # doctest: +ELLIPSIS
+    Scale ...
+    """
+    scale, device = current_scale(), best_device()
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    print(f"Scale {scale!r}: {SCALES[scale]}.")
+    print(
+        f"Device {device} ({name}, {torch.get_num_threads()} threads), {best_precision(device)}, "
+        f"Python {platform.python_version()}, torch {torch.__version__}."
+    )
+    if numpy.__version__ != version("numpy"):
+        print(
+            f"NumPy {numpy.__version__} is loaded but {version('numpy')} is installed: choose "
+            "Runtime > Restart (or Kernel > Restart), then run from the top."
+        )

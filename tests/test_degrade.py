@@ -1,0 +1,162 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dipcourse import degrade, images, metrics
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def dense(operator, shape):
+    """The operator's matrix, column by column."""
+    basis = torch.eye(torch.Size(shape).numel()).view(-1, *shape)
+    return torch.stack([operator(e[None]).flatten() for e in basis], dim=1)
+
+
+OPERATORS = [
+    (degrade.Identity(), (1, 3, 8, 10)),
+    (degrade.Mask(degrade.random_mask(8, 10, 0.5, seeded())), (1, 3, 8, 10)),
+    (degrade.Downsample(2), (1, 3, 8, 12)),
+    (degrade.Downsample(3), (1, 1, 9, 12)),
+    (degrade.Downsample(4), (1, 1, 8, 16)),
+]
+
+
+@pytest.mark.parametrize(("operator", "shape"), OPERATORS)
+def test_operators_are_their_matrix_and_backward_is_its_transpose(operator, shape):
+    matrix = dense(operator, shape[1:])
+    x = torch.rand(shape, generator=seeded(), requires_grad=True)
+    y = operator(x)
+    assert torch.allclose(y.flatten(), matrix @ x.flatten(), atol=1e-5)
+    v = torch.rand(y.shape, generator=seeded(1))
+    (transposed,) = torch.autograd.grad((y * v).sum(), x)
+    assert torch.allclose(transposed.flatten(), matrix.T @ v.flatten(), atol=1e-5)
+
+
+def lanczos2(distance):
+    distance = torch.tensor(distance, dtype=torch.float64)
+    return float(torch.sinc(distance) * torch.sinc(distance / 2)) if abs(distance) < 2 else 0.0
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 5, 8])
+def test_lanczos_weights_follow_the_written_definition(factor):
+    centre = 10.5 * factor - 0.5  # of output pixel 10, in input pixels
+    raw = {j: lanczos2((j - centre) / factor) for j in range(21 * factor)}
+    raw = [w for w in raw.values() if abs(w) > 1e-15]
+    weights = degrade.lanczos_weights(factor)
+    weights = weights[weights.abs() > 1e-9].double()
+    assert torch.allclose(weights, torch.tensor(raw, dtype=torch.float64) / sum(raw), atol=1e-6)
+    assert torch.equal(weights, weights.flip(0))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_downsampling_keeps_flat_pictures_and_the_phase_of_ramps(factor):
+    flat = torch.full((1, 3, 8 * factor, 8 * factor), 0.3)
+    assert torch.allclose(degrade.Downsample(factor)(flat), flat[:, :, :8, :8], atol=1e-6)
+    ramp = torch.arange(12.0 * factor).expand(1, 1, 12 * factor, -1)
+    small = degrade.Downsample(factor)(ramp)[0, 0, 5]
+    centres = (torch.arange(12) + 0.5) * factor - 0.5
+    assert torch.allclose(small[3:-3], centres[3:-3], atol=1e-3)
+
+
+def test_downsampling_treats_channels_apart():
+    x = torch.zeros(1, 3, 8, 8)
+    x[:, 1] = 1
+    assert torch.allclose(degrade.Downsample(2)(x), x[:, :, :4, :4], atol=1e-6)
+
+
+def test_operators_have_nothing_to_train():
+    for operator, _ in OPERATORS:
+        assert not list(operator.parameters())
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform", "salt_pepper"])
+@pytest.mark.parametrize("sigma", [15 / 255, 50 / 255])
+def test_every_kind_of_noise_has_the_standard_deviation_that_was_asked_for(kind, sigma):
+    x = images.load("astronaut", 256)
+    y = degrade.add_noise(x, sigma, kind, seeded(), clip=False)
+    assert metrics.mse(y, x) ** 0.5 == pytest.approx(sigma, rel=0.02)
+
+
+def test_kinds_of_noise_have_their_shape():
+    x = torch.full((1, 3, 64, 64), 0.4)
+    uniform = degrade.add_noise(x, 0.1, "uniform", seeded()) - x
+    assert uniform.abs().max() <= 3**0.5 * 0.1 + 1e-6
+    pepper = degrade.add_noise(x, 0.1, "salt_pepper", seeded())
+    hit = pepper != 0.4
+    assert set(pepper[hit].tolist()) == {0.0, 1.0}
+    assert torch.equal(hit[:, :1].expand_as(hit), hit)  # a hit pixel is hit in all channels
+
+
+def test_clipping_lowers_the_error_and_is_optional():
+    x = images.load("face", 96)
+    clipped, free = (degrade.add_noise(x, 0.2, generator=seeded(), clip=c) for c in (True, False))
+    assert clipped.min() >= 0
+    assert clipped.max() <= 1
+    assert torch.equal(clipped, free.clamp(0, 1))
+    assert metrics.mse(clipped, x) < metrics.mse(free, x)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(8, 40), st.integers(8, 40), st.floats(0.05, 0.95), st.integers(0, 99))
+def test_masks_keep_about_the_share_asked_for(height, width, keep, seed):
+    mask = degrade.random_mask(height, width, keep, seeded(seed))
+    assert mask.shape == (1, 1, height, width)
+    spread = (keep * (1 - keep) / mask.numel()) ** 0.5
+    assert abs(mask.mean().item() - keep) < 6 * spread
+
+
+@pytest.mark.parametrize("how", ["pixels", "values", "rows_columns", "channels"])
+def test_shuffling_keeps_the_values_and_changes_the_picture(how):
+    x = images.load("face", 32)
+    y = degrade.shuffle_pixels(x, how, seeded())
+    assert torch.equal(y.flatten().sort().values, x.flatten().sort().values)
+    assert not torch.equal(x, y)
+    assert torch.equal(y, degrade.shuffle_pixels(x, how, seeded()))
+
+
+def test_each_way_of_shuffling_moves_what_it_says():
+    height, width = 8, 9
+    place = torch.arange(height * width).view(1, 1, height, width).expand(1, 3, -1, -1)
+    x = (place + 1000 * torch.arange(3).view(1, 3, 1, 1)).float()
+    pixels, values, lines, channels = (
+        degrade.shuffle_pixels(x, how, seeded())[0]
+        for how in ("pixels", "values", "rows_columns", "channels")
+    )
+    assert torch.equal(pixels[1] - pixels[0], torch.full((height, width), 1000.0))
+    assert not torch.equal(values.sort(0).values % 1000, pixels % 1000)
+    assert (values[0] >= 1000).any()
+    for channel, first in zip(lines, (0, 1000, 2000), strict=True):
+        rows = (channel - first) // width
+        assert (rows == rows[:, :1]).all()  # a row stays together
+        assert (channel >= first).all()
+    assert not torch.equal(lines[0], lines[1] - 1000)  # another order in each channel
+    assert all(any(torch.equal(c, o) for o in x[0]) for c in channels)
+    assert not any(torch.equal(c, o) for c, o in zip(channels, x[0], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda x: degrade.Downsample(3)(x), "does not divide 16 × 16: crop the picture to 15"),
+        (lambda x: degrade.Downsample(1), "factor=1"),
+        (lambda x: degrade.Downsample(2.0), "factor=2.0"),
+        (lambda x: degrade.Mask(torch.ones(1, 1, 8, 8))(x), r"\(8, 8\) pixels"),
+        (lambda x: degrade.Mask(torch.ones(1, 3, 16, 16)), "one for all channels"),
+        (lambda x: degrade.Mask(torch.full((1, 1, 8, 8), 0.5)), "only 0"),
+        (lambda x: degrade.Mask(torch.zeros(1, 1, 8, 8)), "hides every pixel"),
+        (lambda x: degrade.add_noise(x, 25), "25/255"),
+        (lambda x: degrade.add_noise(x, 0.1, "pink"), "salt_pepper"),
+        (lambda x: degrade.add_noise(x, 2, "salt_pepper"), "at most"),
+        (lambda x: degrade.add_noise(x * float("nan"), 0.1), "NaN"),
+        (lambda x: degrade.random_mask(8, 8, 50), "0.5"),
+        (lambda x: degrade.shuffle_pixels(x, "all"), "rows_columns"),
+        (lambda x: degrade.shuffle_pixels(x[:, :1], "channels"), "grey"),
+    ],
+)
+def test_bad_arguments_are_named_with_a_remedy(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        wrong(torch.rand(1, 3, 16, 16))

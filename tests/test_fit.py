@@ -1,0 +1,305 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dipcourse import degrade, fit, images, metrics, nets, priors
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def small_fit(operator=None, y=None, steps=12, seed=0, **settings):
+    """A short fit of a small U-Net to a noisy face."""
+    torch.manual_seed(seed)
+    net = nets.UNet(8, 3, widths=(8, 8), skip=2)
+    z = nets.fixed_input(8, 32, 32, seed)
+    y = noisy_face() if y is None else y
+    settings = {"precision": "float32", "progress": False, "seed": seed, **settings}
+    return fit.fit(net, z, y, operator or degrade.Identity(), steps=steps, **settings)
+
+
+def noisy_face():
+    x = images.load("face", 32)
+    return degrade.add_noise(x, 25 / 255, generator=torch.Generator().manual_seed(0))
+
+
+class Scripted(nn.Module):
+    """A network whose outputs are known: it returns the given pictures one after the other."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs, self.calls = outputs, 0
+        self.zero = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z):
+        output = self.outputs[min(self.calls, len(self.outputs) - 1)]
+        self.calls += 1
+        return output + self.zero
+
+
+def test_pixels_descend_as_the_formula_says():
+    y = torch.rand(1, 3, 8, 8)
+    start = torch.rand(1, 3, 8, 8)
+    net = nets.PixelImage(start)
+    history = fit.fit(net, None, y, degrade.Identity(), steps=1, lr=5, optimizer="gradient descent")
+    want = start - 5 * 2 * (start - y) / y.numel()
+    assert torch.allclose(history.final, want, atol=1e-6)
+    assert history.loss[0] == pytest.approx(((start - y) ** 2).mean().item())
+
+
+def test_the_prior_is_added_and_followed():
+    y = torch.rand(1, 1, 16, 16)
+    plain, smooth = (
+        fit.fit(
+            nets.PixelImage(y), None, y, degrade.Identity(), steps=50, lr=0.01, prior=prior
+        ).final
+        for prior in (None, lambda x: 0.1 * priors.total_variation(x))
+    )
+    assert torch.allclose(plain, y)
+    assert priors.total_variation(smooth) < 0.5 * priors.total_variation(y)
+
+
+def test_masked_mean_is_over_known_values_of_all_channels():
+    y, start = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
+    mask = degrade.random_mask(8, 8, 0.5, torch.Generator().manual_seed(0))
+    history = fit.fit(nets.PixelImage(start), None, y * mask, degrade.Mask(mask), steps=1)
+    want = (((start - y) ** 2 * mask).sum() / (3 * mask.sum())).item()
+    assert history.loss[0] == pytest.approx(want, rel=1e-5)
+
+
+def test_hidden_pixels_cannot_leak():
+    x = images.load("face", 32)
+    mask = degrade.random_mask(32, 32, 0.5, torch.Generator().manual_seed(0))
+    other = torch.where(mask.bool(), x, torch.rand_like(x))
+    operator = degrade.Mask(mask)
+    one, two = (small_fit(operator, operator(picture)) for picture in (x, other))
+    assert torch.equal(one.final, two.final)
+    assert np.array_equal(one.loss, two.loss)
+    # and even a measurement that still holds the hidden values does not let them through
+    assert torch.equal(one.final, small_fit(operator, other).final)
+
+
+def test_loss_and_frames_belong_to_the_output_after_k_updates():
+    outputs = [torch.full((1, 1, 8, 8), v) for v in (0.1, 0.2, 0.3, 0.4)]
+    y = torch.zeros(1, 1, 8, 8)
+    history = fit.fit(
+        Scripted(outputs), None, y, degrade.Identity(), steps=3, lr=0, average=0.5, frames=9
+    )
+    assert np.allclose(history.loss, [0.01, 0.04, 0.09])
+    assert history.steps.tolist() == [0, 1, 2]
+    assert [round(history.frame(i)[0, 0, 0, 0].item(), 2) for i in range(3)] == [0.1, 0.2, 0.3]
+    assert history.final[0, 0, 0, 0].item() == pytest.approx(0.4)  # the output after N updates
+
+
+def test_running_mean_is_corrected_for_its_start():
+    outputs = [torch.full((1, 1, 8, 8), v) for v in (0.2, 0.4, 0.8)]
+    history = fit.fit(
+        Scripted(outputs), None, outputs[0], degrade.Identity(), steps=3, lr=0, average=0.9
+    )
+    weights = np.array([0.81, 0.9, 1])
+    want = (weights * [0.2, 0.4, 0.8]).sum() / weights.sum()
+    assert history.mean[0, 0, 0, 0].item() == pytest.approx(want, abs=1e-6)
+    assert history.frame(0, mean=True)[0, 0, 0, 0].item() == pytest.approx(0.2, abs=2e-3)
+
+
+def test_the_final_output_is_made_without_jitter():
+    torch.manual_seed(0)
+    net = nets.UNet(8, 3, widths=(8, 8), skip=2)
+    z = nets.fixed_input(8, 32, 32)
+    history = fit.fit(
+        net, z, noisy_face(), degrade.Identity(), steps=3, jitter=0.1, precision="float32"
+    )
+    with torch.no_grad():
+        assert torch.equal(history.final, net.train()(z))
+
+
+def test_same_seed_same_bits_and_jitter_has_its_own_seed():
+    one, two = (small_fit(jitter=0.05) for _ in range(2))
+    assert torch.equal(one.final, two.final)
+    assert torch.equal(one.frames, two.frames)
+    assert np.array_equal(one.loss, two.loss)
+    assert not np.array_equal(one.loss, small_fit(jitter=0.0).loss)
+    torch.manual_seed(123)  # the global seed plays no part
+    assert np.array_equal(one.loss, small_fit(jitter=0.05).loss)
+
+
+def test_held_out_pixels_are_measured_but_not_fitted():
+    y = noisy_face()
+    hide = degrade.random_mask(32, 32, 0.1, torch.Generator().manual_seed(1))
+    history = small_fit(y=y, holdout=hide, window=5)
+    spoilt = torch.where(hide.bool(), torch.rand_like(y), y)
+    again = small_fit(y=spoilt, holdout=hide)
+    assert np.array_equal(history.loss, again.loss)
+    assert len(history.held_out) == 12
+    want = (((history.frame(0) - y) ** 2 * hide).sum() / (3 * hide.sum())).item()
+    assert history.held_out[0] == pytest.approx(want, rel=1e-2)
+    assert not np.array_equal(history.held_out, again.held_out)
+
+
+def test_windowed_variance_is_the_variance_of_the_last_outputs():
+    values = [0.1, 0.5, 0.3, 0.9]
+    outputs = [torch.full((1, 1, 8, 8), v) for v in values]
+    history = fit.fit(
+        Scripted(outputs), None, outputs[0], degrade.Identity(), steps=4, lr=0, window=3
+    )
+    assert np.isnan(history.variance[:2]).all()
+    assert history.variance[2:] == pytest.approx([np.var(values[:3]), np.var(values[1:])], abs=1e-6)
+
+
+def test_frames_are_about_as_many_as_asked_for_and_dense_early():
+    steps = sorted(fit.frame_steps(2000, 60))
+    assert steps[0] == 0
+    assert steps[-1] == 1999
+    assert 50 <= len(steps) <= 60
+    assert np.diff(steps)[:5].max() < np.diff(steps)[-5:].min()
+    assert fit.frame_steps(1, 60) == {0}
+
+
+def test_other_optimizers_by_name_and_by_class():
+    assert small_fit(optimizer=torch.optim.RMSprop).settings["optimizer"] == "RMSprop"
+    assert small_fit(optimizer="gradient descent").settings["optimizer"] == "SGD"
+    with pytest.raises(ValueError, match="gradient descent"):
+        small_fit(optimizer="newton")
+
+
+def test_divergence_says_what_to_change_and_keeps_the_history():
+    def poison(x):
+        poison.calls += 1
+        return torch.nan * x.sum() if poison.calls > 30 else 0 * x.sum()
+
+    poison.calls = 0
+    with pytest.raises(fit.FitDiverged, match="Lower the learning rate") as caught:
+        small_fit(prior=poison, steps=100)
+    history = caught.value.history
+    assert len(history.loss) == 30
+    assert np.isfinite(history.loss).all()
+    assert history.steps.max() < 30
+    assert torch.isfinite(history.final).all()
+    assert torch.isfinite(history.mean).all()
+
+
+def run_with_interrupts(code, **environment):
+    """Run code in a fresh Python in which ``interrupt_at(k)`` presses Ctrl-C at step k of a fit."""
+    prelude = """
+        import os, signal, torch
+        from dipcourse import degrade, fit, nets
+        y = torch.rand(1, 1, 16, 16)
+        def interrupt_at(k, steps=60):
+            calls = iter(range(steps))
+            def prior(x):
+                if next(calls) == k:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return 0 * x.sum()
+            net = nets.PixelImage(y)
+            return fit.fit(net, None, y, degrade.Identity(), steps=steps, prior=prior)
+    """
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def test_first_interrupt_returns_the_history_and_the_second_raises():
+    result = run_with_interrupts("""
+        history = interrupt_at(20)
+        assert history.interrupted and len(history.loss) == 20, len(history.loss)
+        assert history.steps[-1] == 19
+        print("went on")
+        interrupt_at(5)
+        print("not reached")
+    """)
+    assert "Stopped by hand" in result.stdout
+    assert "went on" in result.stdout, result.stderr
+    assert "not reached" not in result.stdout
+    assert result.returncode in (1, 130, -signal.SIGINT)
+    assert "KeyboardInterrupt" in result.stderr
+
+
+def test_a_later_fit_may_be_interrupted_again():
+    result = run_with_interrupts("""
+        interrupt_at(5)
+        fit._last_interrupt -= 11  # as if eleven seconds had passed
+        interrupt_at(5)
+        print("went on")
+    """)
+    assert "went on" in result.stdout, result.stderr
+
+
+def test_under_grading_every_interrupt_raises_and_nothing_is_printed():
+    result = run_with_interrupts("interrupt_at(5)", NBGRADER_EXECUTION="autograde")
+    assert "KeyboardInterrupt" in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_progress_bar_is_on_stdout(capsys):
+    small_fit(progress=True, steps=30)
+    out, err = capsys.readouterr()
+    assert "30/30" in out
+    assert "loss" in out
+    assert err == ""
+
+
+def test_no_bar_and_no_word_under_grading(capsys, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    small_fit(progress=None)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bfloat16_is_used_and_agrees():
+    one, two = (small_fit(precision=p, steps=60) for p in ("float32", "bfloat16"))
+    assert not np.array_equal(one.loss, two.loss)
+    assert two.settings["precision"] == "bfloat16"
+    x = images.load("face", 32)
+    gap = metrics.psnr(one.mean, x) - metrics.psnr(two.mean, x)
+    assert abs(gap) < 1  # a coarse guard; the claim over five seeds is measured by `make claims`
+
+
+def test_precision_follows_the_hardware():
+    code = "from dipcourse import fit; print(fit.best_precision('cpu'))"
+    old = {**os.environ, "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=old)
+    assert done.stdout.strip() == "float32"
+
+
+def test_batch_norm_stays_in_train_mode():
+    net = nets.UNet(8, 3, widths=(8,)).eval()
+    fit.fit(net, nets.fixed_input(8, 32, 32), noisy_face(), degrade.Identity(), steps=1)
+    assert net.training
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"steps": 2.5}, "steps=2.5"),
+        ({"frames": 1}, "frames=1"),
+        ({"average": 1.0}, "average=1.0"),
+        ({"window": 1}, "window=1"),
+        ({"precision": "float16"}, "bfloat16"),
+        ({"holdout": torch.ones(1, 1, 8, 8)}, "holdout has shape"),
+        ({"holdout": torch.zeros(1, 1, 32, 32)}, "hold some out"),
+        ({"holdout": torch.ones(1, 1, 32, 32)}, "hold some out"),
+        ({"y": torch.zeros(1, 3, 16, 16)}, "make z as high and wide"),
+        ({"y": torch.full((1, 3, 32, 32), float("nan"))}, "y has 3072 values that are NaN"),
+        ({"operator": degrade.Mask(torch.ones(1, 1, 16, 16))}, "mask has"),
+    ],
+)
+def test_bad_arguments_are_named_with_a_remedy(settings, words):
+    with pytest.raises(ValueError, match=words):
+        small_fit(**settings)
+
+
+def test_jitter_needs_an_input():
+    y = torch.rand(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="jitter"):
+        fit.fit(nets.PixelImage(y), None, y, degrade.Identity(), steps=1, jitter=0.1)
