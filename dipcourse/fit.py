@@ -3,6 +3,7 @@
 It never sees the clean picture, and it draws nothing: it returns a ``History``.
 """
 
+import copy
 import os
 import sys
 import time
@@ -51,7 +52,8 @@ def fit(
     """Minimise the mean of m·(A(net(z)) − y)² over the parameters of net, from where they are.
 
     Args:
-        net: module whose output for z is a picture (1, C, H, W); changed in place.
+        net: module whose output for z is a picture (1, C, H, W); its parameters are changed in
+            place, and come back on the device they were on.
         z: tensor (1, channels, H, W), the fixed input, or None for a ``PixelImage``.
         y: tensor (1, C, h, w), the measurement.
         operator: A of ``degrade``, from (1, C, H, W) to (1, C, h, w); its mask says what is known.
@@ -91,6 +93,8 @@ def fit(
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps={steps!r}: use a whole number of at least 1")
     grading = "NBGRADER_EXECUTION" in os.environ
+    keep = frame_steps(steps, frames)
+    home = next(net.parameters()).device
     stepper = Stepper(
         net,
         z,
@@ -107,11 +111,11 @@ def fit(
         device=device,
         seed=seed,
     )
-    keep = frame_steps(steps, frames)
     quiet = grading if progress is None else not progress
     bar = tqdm(total=steps, unit="step", file=sys.stdout, disable=quiet, ncols=80, mininterval=0.3)
-    with bar:
-        try:
+    interrupted = False
+    try:
+        with bar:
             for k in range(steps):
                 stepper.step()
                 if k in keep:
@@ -119,10 +123,12 @@ def fit(
                 if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
                     bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
                 bar.update()
-        except KeyboardInterrupt:
-            _answer_interrupt(grading)
-            return stepper.history(interrupted=True)
-    return stepper.history()
+    except KeyboardInterrupt:
+        _answer_interrupt(grading)
+        interrupted = True
+    history = stepper.history(interrupted)
+    net.to(home)
+    return history
 
 
 class Stepper:
@@ -170,7 +176,10 @@ class Stepper:
         self.precision = precision or best_precision(self.device)
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
-        self.net, self.operator = net.to(self.device).train(), operator.to(self.device)
+        self.net = net.to(self.device).train()
+        self.operator = copy.deepcopy(operator).to(
+            self.device
+        )  # the caller's own stays where it is
         self.z = None if z is None else z.to(self.device)
         self.y = y.detach().to(self.device)
         self.jitter, self.prior, self.average = jitter, prior, average

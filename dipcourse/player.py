@@ -1,0 +1,160 @@
+"""The iteration player: a slider over the frames of a fit, as HTML that needs no kernel."""
+
+import base64
+import io
+import json
+import uuid
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dipcourse import _display, images, metrics
+
+#: Bytes of a whole player. Frames are left out until it fits; their quality stays.
+LIMIT = 3_000_000
+#: JPEG rounds every frequency of every channel to multiples of this many grey levels. The usual
+#: tables round the highest frequencies ten times more coarsely, and with them the noise that the
+#: course is about. The error of 8 is at most 3 % of the power of noise with σ = 25 grey levels.
+ROUNDING = 8
+#: Below this many frames, pictures are drawn smaller instead (only above 256 pixels).
+FEWEST = 12
+
+
+def iterations(history, reference=None, title="Iterations"):
+    """Show the frames of a fit with a slider, a play button and a curve.
+
+    The pictures and the script are part of the HTML, so the player works without a kernel and
+    without a network. Where scripts do not run, five of its frames stand in a row.
+
+    Args:
+        history: a History.
+        reference: tensor (1, C, H, W), the clean image. With it the player gives the PSNR of
+            each frame (computed before the frame is compressed) and its curve; without it, the
+            curve of the loss.
+        title: heading of the player, also used in the alternative texts.
+
+    Returns:
+        A Shown: it has appeared already; ``.save(path)`` writes it as a page.
+
+    Raises:
+        ValueError: the reference has another size than the frames, or there are no frames.
+
+    Built in lesson 00.
+
+    >>> import torch
+    >>> from dipcourse.history import History
+    >>> frames = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    >>> last = torch.zeros(1, 1, 8, 8)
+    >>> iterations(History(np.ones(9), np.array([0, 8]), frames, frames, last, last, 0.1))
+    Iterations: 2 frames from step 0 to step 8
+    """
+    _check(history, reference)
+    psnr = None if reference is None else [_psnr(history, reference, m) for m in (False, True)]
+    kept, pictures, shrink, error = _pictures(history, psnr)
+    steps = [int(k) for k in history.steps]
+    data = {
+        "title": title,
+        "steps": [steps[i] for i in kept],
+        "width": history.frames.shape[3],
+        "frames": pictures,
+        "codecError": round(error, 2),
+        "note": f"drawn at 1/{shrink} of its size" if shrink > 1 else "",
+        "psnr": psnr and [[_finite(values[i]) for i in kept] for values in psnr],
+        "curve": _curve(history, steps, psnr),
+    }
+    name = uuid.uuid4().hex
+    script = Path(__file__).with_name("player.js").read_text("utf-8")
+    packed = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    html = (
+        f'<div class="dipcourse-player" data-player="{name}">{_filmstrip(data)}</div>\n'
+        f'<script>({script.strip().rstrip(";")})("{name}", {packed});</script>'
+    )
+    about = f"{title}: {len(steps)} frames from step {steps[0]} to step {steps[-1]}"
+    return _display.show_once(html, alt=about)
+
+
+def _check(history, reference):
+    if not len(history):
+        raise ValueError("the history holds no frames: run the fit for at least one step")
+    if reference is None:
+        return
+    size = tuple(history.frames.shape[1:])
+    if images.require(reference, "the reference").shape[1:] != size:
+        raise ValueError(
+            f"the reference has shape {tuple(reference.shape)}, the frames {(1, *size)}: "
+            "give the clean image at the size of the fit"
+        )
+
+
+def _psnr(history, reference, mean):
+    return [metrics.psnr(history.frame(i, mean), reference) for i in range(len(history))]
+
+
+def _finite(value):
+    """A number that JSON can hold, or None."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _encode(frame, shrink=1):
+    """A uint8 tensor (C, H, W) as base64 JPEG text, and its mean squared error (grey levels²)."""
+    array = frame.permute(1, 2, 0).numpy().squeeze()
+    image = Image.fromarray(array).reduce(shrink)
+    file = io.BytesIO()
+    tables = [[ROUNDING] * 64] * 2
+    image.save(file, "JPEG", qtables=tables, subsampling=0, optimize=True)
+    error = np.asarray(image, float) - np.asarray(Image.open(file), float)
+    return base64.b64encode(file.getvalue()).decode(), float((error**2).mean())
+
+
+def _pictures(history, psnr):
+    """Which frames are kept, [single, mean] as text, how much smaller, and the worst error."""
+    best = {0} if psnr is None else {int(np.argmax(values)) for values in psnr}
+    shrink = 1
+    while True:
+        coded = [[_encode(f, shrink) for f in m] for m in (history.frames, history.means)]
+        sizes = np.array([[len(text) for text, _ in series] for series in coded])
+        kept = _choose(sizes, best)
+        if len(kept) >= min(FEWEST, len(history)) or max(history.frames.shape[2:]) <= 256 * shrink:
+            break
+        shrink *= 2
+    error = max(series[i][1] for series in coded for i in kept)
+    return kept, [[series[i][0] for i in kept] for series in coded], shrink, error
+
+
+def _choose(sizes, best):
+    """As many frames as LIMIT has room for: evenly spread, with the first, last and best ones."""
+    number = sizes.shape[1]
+    room = LIMIT - 60_000 - 5 * sizes[0].max()  # for script, curve and filmstrip
+    for count in range(number, 1, -1):
+        kept = sorted(best | set(np.linspace(0, number - 1, count).round().astype(int).tolist()))
+        if sizes[:, kept].sum() <= room:
+            break
+    return kept if number > 1 else [0]
+
+
+def _curve(history, steps, psnr):
+    """What the graph shows: PSNR of the frames, or the loss of (at most 400 of) the steps."""
+    if psnr is not None:
+        lines = [[_finite(v) for v in values] for values in psnr]
+        return {"name": "PSNR in dB (needs the clean image)", "log": False, "x": steps, "y": lines}
+    some = np.linspace(0, len(history.loss) - 1, min(400, len(history.loss))).round()
+    x = sorted({int(k) for k in some} | {k for k in steps if k < len(history.loss)})
+    y = [_finite(v) if v > 0 else None for v in history.loss[x].tolist()]
+    return {"name": "loss (log axis)", "log": True, "x": x, "y": [y]}
+
+
+def _filmstrip(data):
+    """Five frames in a row for readers without scripts (GitHub, an untrusted copy)."""
+    number = len(data["steps"])
+    cells = []
+    for i in sorted(set(np.linspace(0, number - 1, min(5, number)).round().astype(int))):
+        label = f"step {data['steps'][i]}"
+        if data["psnr"] and data["psnr"][0][i] is not None:
+            label += f" · {data['psnr'][0][i]:.2f} dB"
+        source = f"data:image/jpeg;base64,{data['frames'][0][i]}"
+        alt = escape(f"{data['title']}: the output at {label}", quote=True)
+        below = label.replace(" · ", "<br>")
+        cells.append(f'<td><img src="{source}" alt="{alt}" width="128"><br>{below}</td>')
+    return f"<table><caption>{escape(data['title'])}</caption><tr>{''.join(cells)}</tr></table>"
