@@ -1,0 +1,294 @@
+"""Panels that need the kernel: sliders bound to a function that returns a picture.
+
+A panel works with ipywidgets 7.7.1 and 8. Slider and picture are plain widgets; the picture is an
+``<img>`` with alt text. What only shows finished frames is ``player.iterations``, which lives on
+without a kernel.
+"""
+
+import asyncio
+import inspect
+import math
+import threading
+import traceback
+from html import escape
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from IPython import get_ipython
+from IPython.display import display
+
+from dipcourse import images, metrics, show
+from dipcourse._display import Shown
+
+PAUSE = 0.03  # seconds between drawings asked for by another thread: lets waiting cells through
+
+
+class Panel(Shown):
+    """Sliders above a picture that follows them. Made by ``panel``.
+
+    Attributes:
+        values: dict of name → where the slider stands now.
+        value: the same for a panel with a single slider.
+        html: the picture as it is now, an ``<img>`` with alt text.
+
+    Built in lesson 01.
+    """
+
+    def __init__(self, render, controls):
+        self.controls = controls
+        self._render = render
+        self._waiting = False
+        self._picture = widgets.HTML()
+        self._loop = _main_loop()
+        super().__init__(self._drawing().html, alt=f"a panel with sliders: {', '.join(controls)}")
+        for control in controls.values():
+            control.observe(self._changed, names="value")
+
+    @property
+    def values(self):
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def value(self):
+        if len(self.controls) > 1:
+            raise ValueError(f"this panel has several sliders, {list(self.controls)}: use .values")
+        return next(iter(self.values.values()))
+
+    @property
+    def html(self):
+        return self._picture.value
+
+    @html.setter
+    def html(self, html):
+        self._picture.value = html
+
+    def show(self):
+        """Show it here and now; outside IPython nothing happens."""
+        if (shell := get_ipython()) is not None:
+            self._cell = shell.execution_count
+            display(widgets.VBox([*self.controls.values(), self._picture]))
+
+    def _drawing(self):
+        made = self._render(**self.values)
+        if isinstance(made, Shown):
+            return made
+        if not isinstance(made, torch.Tensor):
+            raise ValueError(
+                f"the function returned a {type(made).__name__}: return a picture tensor "
+                "(1, C, H, W), or show.images(..., display=False)"
+            )
+        title = ", ".join(f"{c.description} = {c.value!s:.6}" for c in self.controls.values())
+        return show.images({title: made}, display=False)
+
+    def _changed(self, change):
+        """Ask for a drawing. One that waits already will read the newest values."""
+        if self._waiting:
+            return
+        self._waiting = True
+        if self._loop is None or threading.current_thread() is threading.main_thread():
+            self._draw()
+        else:  # a subshell of JupyterLab: never run a student's code beside a running cell
+            self._loop.call_soon_threadsafe(self._loop.call_later, PAUSE, self._draw)
+
+    def _draw(self):
+        self._waiting = False  # from here on, a change asks for another drawing
+        try:
+            self.html = self._drawing().html
+        except Exception as error:
+            self.html = _error_text(error)
+
+
+def panel(render, **sliders):
+    """Show sliders above the picture that ``render`` makes of their values.
+
+    Args:
+        render: a function of the sliders' values, by name. It returns a picture tensor
+            (1, C, H, W), or a figure: ``show.images(..., display=False)``. It keeps no state:
+            it is called whenever a slider has moved, and steps of a fast drag may be left out.
+        sliders: for each argument of ``render`` one of: (lowest, highest) or
+            (lowest, highest, step), whole numbers or floats, starting at the lowest; a list of
+            values, starting at the first; a dict of label → value; a ready ipywidgets control.
+
+    Returns:
+        A Panel: ``panel.values`` is where the sliders stand.
+
+    Raises:
+        ValueError: no slider, something that makes no slider, or other names than ``render`` has.
+        Exception: what ``render`` raises for the first picture. Later errors are shown in the
+            panel.
+
+    Built in lesson 01.
+
+    >>> panel(lambda grey: torch.full((1, 1, 8, 8), grey), grey=(0.0, 1.0, 0.1)).value
+    0.0
+    """
+    if not sliders:
+        raise ValueError("no sliders: give one for each argument of the function")
+    try:
+        inspect.signature(render).bind(**sliders)
+    except TypeError as error:
+        raise ValueError(f"the sliders {list(sliders)} do not fit the function: {error}") from None
+    made = Panel(render, {name: _control(name, spec) for name, spec in sliders.items()})
+    made.show()
+    return made
+
+
+def iterations(history, views=None, reference=None, mean=False):
+    """Show a slider over the kept steps of a fit, with views that the kernel computes.
+
+    Args:
+        history: a History.
+        views: dict of title → function of a frame (1, C, H, W) that returns a picture
+            (1, C', H', W'), such as ``live.spectrum()``. None: spectrum and enlarged centre,
+            and the difference from the reference if there is one.
+        reference: the clean image, tensor (1, C, H, W), for PSNR and the difference.
+        mean: True shows the running means instead of single outputs.
+
+    Returns:
+        A Panel: ``panel.value`` is the step chosen.
+
+    Raises:
+        ValueError: the reference is not a picture of the frames' size.
+
+    Built in lesson 02.
+
+    >>> live.iterations(history, {"spectrum": live.spectrum()})  # doctest: +SKIP
+    a panel with sliders: step
+    """
+    height, width = history.frames.shape[2:]
+    if views is None:
+        side = max(min(height, width) // 4, images.SMALLEST)
+        views = {
+            "spectrum, low frequencies in the middle": spectrum(),
+            "centre, enlarged": crop((height - side) // 2, (width - side) // 2, side),
+        }
+        if reference is not None:
+            views = {"difference from the reference (grey: 0)": difference(reference), **views}
+
+    def render(step):
+        frame = history.frame(history.nearest(step), mean=mean)
+        title = f"mean up to step {step}" if mean else f"step {step}"
+        if reference is not None:
+            title += f", {metrics.psnr(frame, reference):.1f} dB"
+        pictures = {title: frame, **{name: view(frame) for name, view in views.items()}}
+        return show.images(pictures, display=False)
+
+    return panel(render, step=[int(step) for step in history.steps])
+
+
+def difference(reference, limit=0.2):
+    """A view: frame minus reference, drawn so that 0 is grey, −limit black and +limit white.
+
+    Args:
+        reference: tensor (1, C, H, W).
+        limit: the difference drawn white, in units of [0, 1].
+
+    Returns:
+        A function from a tensor (1, C, H, W) to a tensor (1, C, H, W).
+
+    Built in lesson 02.
+
+    >>> x = torch.rand(1, 3, 8, 8)
+    >>> difference(x)(x).unique()
+    tensor([0.5000])
+    """
+    images.require(reference, "the reference")
+    return lambda frame: (0.5 + (frame - reference) / (2 * limit)).clamp(0, 1)
+
+
+def spectrum(decades=4):
+    """A view: the logarithm of the Fourier amplitudes, frequency 0 in the middle.
+
+    Args:
+        decades: how many powers of ten lie between black and white; an amplitude of a tenth
+            (per pixel, in units of [0, 1]) is white for every frame.
+
+    Returns:
+        A function from a tensor (1, C, H, W) to a tensor (1, 1, H, W).
+
+    Built in lesson 02.
+
+    >>> spectrum()(torch.rand(1, 3, 8, 8)).shape
+    torch.Size([1, 1, 8, 8])
+    """
+
+    def view(frame):
+        size = frame.shape[2] * frame.shape[3]
+        amplitude = torch.fft.fft2(frame.float()).abs().mean(1, keepdim=True) / size
+        logarithm = torch.fft.fftshift(amplitude, dim=(2, 3)).clamp_min(1e-12).log10()
+        return (1 + (logarithm + 1) / decades).clamp(0, 1)
+
+    return view
+
+
+def crop(top, left, size):
+    """A view: a square cut out of the frame, to be seen enlarged.
+
+    Args:
+        top, left, size: first row, first column and side, in pixels.
+
+    Returns:
+        A function from a tensor (1, C, H, W) to a tensor (1, C, size, size).
+
+    Raises:
+        ValueError: (by the function) the square leaves the picture.
+
+    Built in lesson 02.
+
+    >>> crop(0, 8, 16)(torch.rand(1, 3, 32, 32)).shape
+    torch.Size([1, 3, 16, 16])
+    """
+    return lambda frame: show._square(frame, top, left, size)
+
+
+def _control(name, spec):
+    """The widget for one slider."""
+    look = {
+        "description": name,
+        "style": {"description_width": "initial"},
+        "layout": widgets.Layout(width="95%", max_width="560px"),
+    }
+    if isinstance(spec, widgets.Widget):
+        spec.description = spec.description or name
+        return spec
+    if isinstance(spec, dict | list) and spec:
+        options = list(spec.items()) if isinstance(spec, dict) else [(str(o), o) for o in spec]
+        return widgets.SelectionSlider(options=options, **look)
+    if not _is_range(spec):
+        raise ValueError(
+            f"{name}={spec!r} makes no slider: use (lowest, highest), (lowest, highest, step), "
+            "a list of values, or an ipywidgets control"
+        )
+    if all(isinstance(number, int | np.integer) for number in spec):
+        low, high, step = (*map(int, spec), 1)[:3]
+        return widgets.IntSlider(value=low, min=low, max=high, step=step, **look)
+    low, high, step = (*map(float, spec), (spec[1] - spec[0]) / 100)[:3]
+    digits = max(0, math.ceil(-math.log10(step) - 1e-9))
+    look["readout_format"] = f".{digits}f"
+    return widgets.FloatSlider(value=low, min=low, max=high, step=step, **look)
+
+
+def _is_range(spec):
+    numbers = isinstance(spec, tuple) and all(
+        isinstance(n, int | float | np.number) and math.isfinite(n) for n in spec
+    )
+    return numbers and len(spec) in (2, 3) and spec[0] < spec[1] and (*spec, 1)[2] > 0
+
+
+def _main_loop():
+    """The kernel's event loop, which runs the cells; None outside a notebook."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _error_text(error):
+    lines = traceback.format_exception_only(error)[-1].strip()
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        '<pre role="alert" style="white-space:pre-wrap;border-left:4px solid #D55E00;'
+        f'padding:0.5em">The picture could not be drawn.\n{escape(lines)}\n'
+        f"(line {place.lineno}: {escape(place.line or '')})</pre>"
+    )

@@ -1,0 +1,437 @@
+"""Figures with computed captions and alt texts, shown exactly once in every front end.
+
+Each function shows its figure and returns it as a ``Picture``. With ``display=False`` it only
+returns it: this is how a figure gets into a ``live.panel``, or into a file.
+"""
+
+import base64
+import io
+import math
+import textwrap
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from dipcourse import images as image_files
+from dipcourse import metrics
+from dipcourse._display import Shown
+
+WIDTH = 900  # CSS pixels, what a notebook offers
+DENSITY = 2  # device pixels per CSS pixel
+FONT = 14  # CSS pixels
+MAX_PANEL = 400  # CSS pixels, the widest picture
+GAP = 12  # CSS pixels between panels and around the figure
+
+#: Okabe and Ito's colours, which colour-blind readers tell apart; each comes with its own marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7A5195")
+MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*")
+ORACLE = "needs the clean image"
+
+
+class Picture(Shown):
+    """A figure: PNG bytes that carry their own alt text and pixel density.
+
+    Args:
+        png: the bytes of a PNG file; its text "Description" is the alt text, and its density
+            in dots per inch says how large it is shown (100 dots are one inch on a page).
+
+    Raises:
+        ValueError: the file has no Description.
+
+    Built in lesson 00.
+    """
+
+    def __init__(self, png):
+        with Image.open(io.BytesIO(png)) as file:
+            alt, size = file.info.get("Description"), file.size
+            scale = 100 / file.info.get("dpi", (100, 100))[0]
+        if not alt:
+            raise ValueError("the PNG file has no text chunk Description: it needs an alt text")
+        width, height = (round(side * scale) for side in size)
+        source = "data:image/png;base64," + base64.b64encode(png).decode()
+        html = (
+            f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="{source}" '
+            'style="max-width:100%;height:auto;border-radius:4px">'
+        )
+        super().__init__(html, alt)
+        self.png = png
+
+    def save(self, path):
+        """Write it as a PNG file if the path ends in .png, else as an HTML page of its own."""
+        if Path(path).suffix.lower() == ".png":
+            Path(path).write_bytes(self.png)
+        else:
+            super().save(path)
+
+
+def images(
+    pictures,
+    reference=None,
+    *,
+    hidden=None,
+    zoom=None,
+    limits=(0, 1),
+    columns=None,
+    alt=None,
+    display=True,
+):
+    """Show pictures side by side, all on the same scale of grey.
+
+    Args:
+        pictures: dict of title → tensor (1, C, H, W).
+        reference: the clean image, tensor (1, C, H, W). Pictures of its size get their PSNR
+            (in dB) as a caption.
+        hidden: tensor (1, 1, H, W), 1 where pixels were hidden: PSNR is taken over these alone.
+        zoom: (top, left, size) in pixels: a second row shows this square enlarged.
+        limits: the values drawn black and white. Differences take limits such as (-0.2, 0.2),
+            so that 0 is grey; the figure then says so.
+        columns: pictures in a row; None takes up to five.
+        alt: the alt text, in place of the one made from titles and numbers.
+        display: False returns the figure without showing it (for ``live.panel``).
+
+    Returns:
+        A Picture.
+
+    Raises:
+        ValueError: nothing to show, not a picture, limits in the wrong order, or a zoom that
+            leaves the picture.
+
+    Built in lesson 00.
+
+    >>> images({"black": torch.zeros(1, 1, 8, 8)}).alt
+    'A picture: black.'
+    """
+    if not pictures:
+        raise ValueError("no pictures: give a dict such as {'noisy': y}")
+    low, high = limits
+    if not low < high:
+        raise ValueError(f"limits={limits}: give the value drawn black, then the value drawn white")
+    for title, x in pictures.items():
+        image_files.require(x, f"the picture {title!r}")
+    captions = {title: _caption(x, reference, hidden) for title, x in pictures.items()}
+    panels = [(title, captions[title], _grey(x, low, high)) for title, x in pictures.items()]
+    rows = _rows(panels, columns)
+    if zoom is not None:
+        crops = [
+            (f"{title}, enlarged", "", _grey(_square(x, *zoom), low, high))
+            for title, x in pictures.items()
+        ]
+        rows = [row for pair in zip(rows, _rows(crops, columns), strict=True) for row in pair]
+    note = _limits_note(low, high)
+    described = [", ".join(filter(None, pair)) for pair in captions.items()]
+    count = "A picture" if len(described) == 1 else f"{len(described)} pictures side by side"
+    text = alt or f"{count}: {'; '.join(described)}{f' ({note})' if note else ''}."
+    return _finish(_draw(rows, note, zoom), text, display)
+
+
+def curves(
+    series,
+    *,
+    title="",
+    xlabel="step",
+    ylabel="",
+    log="",
+    oracle=(),
+    mark=None,
+    alt=None,
+    display=True,
+):
+    """Draw curves into one pair of axes.
+
+    Args:
+        series: dict of label → values (N,), or → (x, y) with two sequences of one length.
+        title, xlabel, ylabel: texts.
+        log: "x", "y" or "xy": axes with a logarithmic scale.
+        oracle: labels of curves that only the clean image can give: drawn dashed, and labelled.
+        mark: dict of text → position on the x axis: vertical lines, such as a stopping step.
+        alt: the alt text, in place of the one made from labels and numbers.
+        display: False returns the figure without showing it (for ``live.panel``).
+
+    Returns:
+        A Picture.
+
+    Raises:
+        ValueError: no curve, more than eight, x and y of different lengths, nothing that can be
+            drawn, or an unknown label.
+
+    Built in lesson 00.
+
+    >>> curves({"loss": [3, 2, 1]}).alt
+    'Line chart over step. loss: from 3 at 0 to 1 at 2.'
+    """
+    if not 1 <= len(series) <= len(COLOURS):
+        raise ValueError(
+            f"{len(series)} curves: give a dict of one to {len(COLOURS)} curves, such as "
+            "{'loss': history.loss}"
+        )
+    points = {label: _points(label, values, log) for label, values in series.items()}
+    if unknown := set(oracle) - set(points):
+        raise ValueError(f"oracle names {unknown}, the curves are {list(points)}")
+    figure = Figure(figsize=(WIDTH / 100, 3.8), dpi=100 * DENSITY, layout="constrained")
+    axes = figure.add_subplot()
+    for number, (label, (x, y)) in enumerate(points.items()):
+        needs = label in oracle
+        axes.plot(
+            x,
+            y,
+            label=f"{label} ({ORACLE})" if needs else label,
+            color=COLOURS[number % len(COLOURS)],
+            linestyle="--" if needs else "-",
+            linewidth=1.6,
+            marker=MARKERS[number % len(MARKERS)],
+            markevery=_marker_places(x, number, log),
+        )
+    axes.set_xscale("log" if "x" in log else "linear")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yscale("log" if "y" in log else "linear")
+    _mark(axes, mark or {})
+    axes.set_xlabel(xlabel, fontsize=_size(FONT))
+    axes.set_ylabel(ylabel, fontsize=_size(FONT))
+    axes.set_title(title, fontsize=_size(FONT + 2), loc="left")
+    axes.tick_params(labelsize=_size(FONT - 1))
+    axes.grid(color="0.88")
+    axes.spines[["top", "right"]].set_visible(False)
+    legend = {"fontsize": _size(FONT - 1), "framealpha": 0.85, "handlelength": 3}
+    if len(points) > 4:
+        figure.legend(loc="outside right upper", **legend)
+    elif len(points) > 1 or oracle:
+        axes.legend(**legend)
+    return _finish(figure, alt or _chart_text(points, title, xlabel, oracle, mark or {}), display)
+
+
+def strip(history, reference=None, count=5, mean=False, *, hidden=None, alt=None, display=True):
+    """Show a few snapshots of a fit side by side, first and last among them.
+
+    Args:
+        history: a History with F kept frames.
+        reference: the clean image, tensor (1, C, H, W), for PSNR captions.
+        count: how many snapshots, at most F.
+        mean: True shows the running means instead of single outputs.
+        hidden, alt, display: as for ``images``.
+
+    Returns:
+        A Picture.
+
+    Raises:
+        ValueError: the reference is not a picture, or count is below 1.
+
+    Built in lesson 00.
+
+    >>> strip(history, reference=x)  # doctest: +SKIP
+    5 pictures side by side: step 0, 7.1 dB; …
+    """
+    if count < 1:
+        raise ValueError(f"count={count}: show at least one snapshot")
+    chosen = np.unique(np.linspace(0, len(history) - 1, count).round().astype(int))
+    title = "mean up to step {}" if mean else "step {}"
+    snapshots = {title.format(history.steps[i]): history.frame(i, mean=mean) for i in chosen}
+    return images(snapshots, reference, hidden=hidden, alt=alt, display=display)
+
+
+def reference(name, *, display=True):
+    """Show a stored figure of the course.
+
+    Args:
+        name: the name of a PNG file in images/, without ".png". A Picture's ``save`` writes such
+            a file, with the alt text inside.
+        display: False returns the figure without showing it.
+
+    Returns:
+        A Picture.
+
+    Raises:
+        FileNotFoundError: there is no such figure.
+        ValueError: the file has no alt text.
+
+    Built in lesson 00.
+
+    >>> reference("03_curves")  # doctest: +SKIP
+    Line chart over step. …
+    """
+    path = image_files.folder() / f"{name}.png"
+    if not path.is_file():
+        raise FileNotFoundError(f"no figure {name!r}: there is no {path.name} in images/")
+    try:
+        picture = Picture(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    if display:
+        picture.show()
+    return picture
+
+
+def _square(x, top, left, size):
+    """A square of a picture (1, C, H, W), with first row, first column and side in pixels."""
+    height, width = x.shape[2:]
+    inside = 0 <= top <= height - size and 0 <= left <= width - size
+    if not inside or size < image_files.SMALLEST:
+        raise ValueError(
+            f"the square of {size} pixels at row {top}, column {left} does not fit into "
+            f"{height} × {width} pixels, or is smaller than {image_files.SMALLEST}"
+        )
+    return x[:, :, top : top + size, left : left + size]
+
+
+def _caption(x, reference, hidden):
+    if reference is None:
+        return ""
+    image_files.require(reference, "the reference")
+    if x.shape != reference.shape:
+        return f"{x.shape[2]} × {x.shape[3]} pixels"
+    decibels = metrics.psnr(x, reference, hidden)
+    if np.isinf(decibels):
+        return "equal to the reference"
+    return f"{decibels:.1f} dB" + ("" if hidden is None else " on hidden pixels")
+
+
+def _limits_note(low, high):
+    if (low, high) == (0, 1):
+        return ""
+    zero = ", grey: 0" if low == -high else ""
+    return f"black: {low:g} or less{zero}, white: {high:g} or more".replace("-", "−")
+
+
+def _grey(x, low, high):
+    """An array for imshow, in which low has become 0 and high 1."""
+    return image_files.to_numpy((x.detach() - low) / (high - low))
+
+
+def _rows(panels, columns):
+    columns = columns or math.ceil(len(panels) / math.ceil(len(panels) / 5))
+    return [panels[i : i + columns] for i in range(0, len(panels), columns)]
+
+
+def _draw(rows, note, zoom):
+    """A figure of panels of equal width; lengths in device pixels, from the bottom left corner."""
+    columns = max(map(len, rows))
+    side, unit = _panel_width(rows, columns)
+    gap, line = round(GAP * unit), round(1.35 * FONT * unit)
+    wrap = int(side / unit / (0.56 * FONT))
+    headings = [[_heading(title, caption, wrap) for title, caption, _ in row] for row in rows]
+    above = [line * max(text.count("\n") + 1 for text in texts) for texts in headings]
+    tall = [max(_height(array, side) for *_, array in row) for row in rows]
+    width = columns * (side + gap) + gap
+    height = sum(above) + sum(tall) + (len(rows) + 1) * gap + (line if note else 0)
+    dpi = 100 * unit
+    figure = Figure(figsize=((width + 1e-3) / dpi, (height + 1e-3) / dpi), dpi=dpi)
+    top = height - gap
+    for number, row in enumerate(rows):
+        top -= above[number]
+        for column, (heading, (*_, array)) in enumerate(zip(headings[number], row, strict=True)):
+            left, high = gap + column * (side + gap), _height(array, side)
+            place = (left / width, (top - high) / height, side / width, high / height)
+            axes = figure.add_axes(place, frameon=False)
+            axes.imshow(array, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            axes.set_axis_off()
+            if zoom and number % 2 == 0:
+                _frame(axes, *zoom)
+            figure.text(left / width, (top + gap / 3) / height, heading, fontsize=_size(FONT))
+        top -= tall[number] + gap
+    if note:
+        figure.text(gap / width, gap / height, note, fontsize=_size(FONT))
+    return figure
+
+
+def _panel_width(rows, columns):
+    """Device pixels of a panel, a multiple of the picture's width, and of one CSS pixel."""
+    room = min((WIDTH - GAP * (columns + 1)) / columns, MAX_PANEL) * DENSITY
+    widest = max(array.shape[1] for row in rows for *_, array in row)
+    side = widest * round(room / widest) if room > 0.67 * widest else int(room)
+    return side, DENSITY * max(1, side / room)
+
+
+def _height(array, side):
+    return round(side * array.shape[0] / array.shape[1])
+
+
+def _heading(title, caption, wrap):
+    return "\n".join([*textwrap.wrap(title, max(wrap, 8)), *filter(None, [caption])])
+
+
+def _frame(axes, top, left, size):
+    for colour, style in (("white", "-"), ("black", "--")):
+        axes.add_patch(
+            Rectangle((left - 0.5, top - 0.5), size, size, fill=False, ec=colour, ls=style, lw=1.2)
+        )
+
+
+def _points(label, values, log):
+    """The x and y arrays of one curve."""
+    pair = isinstance(values, tuple) and len(values) == 2 and np.ndim(values[0]) == 1
+    y = _array(values[1] if pair else values)
+    x = _array(values[0]) if pair else np.arange(y.size)
+    if y.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"the curve {label!r} has x of shape {x.shape} and y of shape {y.shape}")
+    drawn = np.isfinite(y) & ((y > 0) | ("y" not in log)) & ((x > 0) | ("x" not in log))
+    if not drawn.any():
+        raise ValueError(
+            f"the curve {label!r} has no value to draw: all are NaN, infinite, or not above 0 "
+            "for a logarithmic axis"
+        )
+    return x, y
+
+
+def _marker_places(x, number, log):
+    """Indices of up to eight markers, evenly spread over the axis, not the same for all curves."""
+    if len(x) <= 12:
+        return None
+    place = np.log(np.maximum(x, x[x > 0].min())) if "x" in log else x
+    goals = np.linspace(place.min(), place.max(), 9)[:-1] + np.ptp(place) / 40 * (number % 5)
+    return np.unique([np.abs(place - goal).argmin() for goal in goals]).tolist()
+
+
+def _array(values):
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+    return np.asarray(values, dtype=float)
+
+
+def _mark(axes, mark):
+    for number, (text, position) in enumerate(mark.items()):
+        axes.axvline(position, color="0.3", linewidth=1.3, linestyle=":")
+        place = axes.transData.transform((position, 1))[0] - axes.bbox.x0
+        right = place > axes.bbox.width / 2
+        axes.annotate(
+            f"{text}: {position:g}",
+            (position, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4 if right else 4, -4 - 16 * number),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            va="top",
+            fontsize=_size(FONT - 1),
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        )
+
+
+def _chart_text(points, title, xlabel, oracle, mark):
+    parts = []
+    for label, (x, y) in points.items():
+        first, last = np.flatnonzero(np.isfinite(y))[[0, -1]]
+        parts.append(
+            f"{label}{f' ({ORACLE})' if label in oracle else ''}: "
+            f"from {y[first]:.3g} at {x[first]:g} to {y[last]:.3g} at {x[last]:g}"
+        )
+    parts += [f"marked: {text} at {position:g}" for text, position in mark.items()]
+    about = f"{title}, line chart" if title else "Line chart"
+    return f"{about} over {xlabel or 'x'}. {'; '.join(parts)}."
+
+
+def _size(css_pixels):
+    """Font size in points, at 100 CSS pixels an inch."""
+    return css_pixels * 0.72
+
+
+def _finish(figure, alt, display):
+    """Turn a figure into a Picture, and show it unless told otherwise."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Description": alt})
+    picture = Picture(file.getvalue())
+    if display:
+        picture.show()
+    return picture

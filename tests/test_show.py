@@ -1,0 +1,287 @@
+"""Figures: what they show, what they say, and that a notebook shows them once."""
+
+import io
+import re
+from html import unescape
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from nbclient import NotebookClient
+from PIL import Image
+
+from dipcourse import images, metrics, show
+from dipcourse.history import History
+
+
+def noise(*shape, seed=0):
+    return torch.rand(1, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def history_of(count=12, size=16):
+    frames = (noise(count * 3, size, size).view(count, 3, size, size) * 255).to(torch.uint8)
+    last = frames[-1:].float() / 255
+    steps = np.arange(count) * 10
+    return History(np.ones(int(steps[-1]) + 1), steps, frames, 255 - frames, last, 1 - last, 1.0)
+
+
+def pixels(picture):
+    """The figure as an array (height, width, 3), its gap and the density, in device pixels."""
+    with Image.open(io.BytesIO(picture.png)) as file:
+        density = file.info["dpi"][0] / 100
+        return np.asarray(file.convert("RGB")), round(show.GAP * density), density
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The matplotlib figures that are made."""
+    seen, finish = [], show._finish
+    monkeypatch.setattr(show, "_finish", lambda f, *rest: seen.append(f) or finish(f, *rest))
+    return seen
+
+
+# ---- pictures
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 16), (2, 96), (3, 192), (5, 192), (4, 64)])
+def test_a_pixel_stays_a_square_of_equal_colour(count, size):
+    x = noise(3, size, size)
+    array, gap, _ = pixels(show.images(dict.fromkeys("abcde"[:count], x)))
+    side = (array.shape[1] - (count + 1) * gap) // count
+    assert side % size == 0
+    factor = side // size
+    panel = array[-gap - side : -gap, -gap - side : array.shape[1] - gap].astype(int)
+    want = images.to_numpy(x).repeat(factor, 0).repeat(factor, 1) * 255
+    assert np.abs(panel - want).max() <= 1
+
+
+def test_all_pictures_share_their_limits():
+    array, gap, _ = pixels(
+        show.images(
+            {"dark": torch.full((1, 1, 16, 16), 0.2), "light": torch.full((1, 3, 8, 8), 2.0)}
+        )
+    )
+    row = array[-gap - 20]
+    assert row[gap + 20].tolist() == [51] * 3
+    assert row[-gap - 20].tolist() == [255] * 3
+
+
+def test_differences_have_zero_in_grey():
+    d = torch.full((1, 3, 16, 16), 0.0)
+    d[:, :, :, 8:] = -0.1
+    picture = show.images({"difference": d}, limits=(-0.2, 0.2))
+    array, gap, density = pixels(picture)
+    row = array[-gap - round(1.35 * show.FONT * density) - 40]
+    assert set(row[gap + 5]) <= {127, 128}
+    assert set(row[-gap - 5]) <= {63, 64}
+    assert "black: −0.2 or less, grey: 0, white: 0.2 or more" in picture.alt
+
+
+def test_captions_are_computed(figures):
+    x = noise(3, 32, 32)
+    y = (x + 0.1 * noise(3, 32, 32, seed=1)).clamp(0, 1)
+    hidden = torch.zeros(1, 1, 32, 32)
+    hidden[:, :, :8] = 1
+    small = noise(3, 8, 8)
+    picture = show.images({"noisy": y, "clean": x, "small": small}, reference=x)
+    dB = f"{metrics.psnr(y, x):.1f} dB"
+    assert picture.alt == (
+        f"3 pictures side by side: noisy, {dB}; clean, equal to the reference; small, 8 × 8 pixels."
+    )
+    drawn = [text.get_text() for text in figures[0].texts]
+    assert drawn == [f"noisy\n{dB}", "clean\nequal to the reference", "small\n8 × 8 pixels"]
+    part = show.images({"noisy": y}, reference=x, hidden=hidden)
+    assert f"{metrics.psnr(y, x, hidden):.1f} dB on hidden pixels" in part.alt
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 7])
+@pytest.mark.parametrize("size", [32, 192, 512])
+def test_legible_in_a_notebook(figures, count, size):
+    titles = [f"a title of some length, number {i}" for i in range(count)]
+    picture = show.images(dict.fromkeys(titles, noise(1, size, size)))
+    width = int(re.search(r'width="(\d+)"', picture.html)[1])
+    assert width <= 1.02 * show.WIDTH
+    (figure,) = figures
+    per_point = width / figure.get_size_inches()[0] / 72
+    assert all(text.get_fontsize() * per_point >= 12 for text in figure.texts)
+    assert len(picture.png) < 2_000_000
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    assert all(box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_zoom_shows_the_square_enlarged():
+    x = torch.zeros(1, 1, 32, 32)
+    x[:, :, 8:16, 16:24] = 1
+    array, gap, _ = pixels(show.images({"x": x}, zoom=(8, 16, 8)))
+    side = array.shape[1] - 2 * gap
+    assert (array[-gap - side : -gap, gap:-gap] == 255).all()
+
+
+def test_background_is_white_with_a_margin():
+    array, gap, _ = pixels(show.images({"black": torch.zeros(1, 1, 16, 16)}))
+    assert (array[:, : gap - 1] == 255).all()
+    assert (array[1 - gap :] == 255).all()
+
+
+def test_columns_make_rows(figures):
+    show.images(dict.fromkeys("abcdef", noise(1, 8, 8)), columns=2)
+    left = {round(axes.get_position().x0, 3) for axes in figures[0].axes}
+    assert len(left) == 2
+    assert len(figures[0].axes) == 6
+
+
+# ---- alt text and files
+
+
+def test_alt_text_travels_in_the_file(tmp_path, monkeypatch):
+    alt = 'λ = 0.1 is "small" <enough>'
+    picture = show.images({"x": noise(3, 16, 16)}, alt=alt)
+    assert unescape(re.search(r'alt="([^"]*)" width', picture.html)[1]) == alt
+    assert repr(picture) == alt
+    monkeypatch.setattr(images, "folder", lambda: tmp_path)
+    picture.save(tmp_path / "stored.png")
+    assert show.reference("stored").html == picture.html
+    picture.save(tmp_path / "page.html")
+    assert picture.html in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_reference_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "folder", lambda: tmp_path)
+    Image.new("L", (8, 8)).save(tmp_path / "silent.png")
+    with pytest.raises(ValueError, match=r"silent\.png.*alt text"):
+        show.reference("silent")
+    with pytest.raises(FileNotFoundError, match=r"other\.png"):
+        show.reference("other")
+
+
+# ---- curves
+
+
+def test_curves_differ_by_more_than_colour(figures):
+    y = np.geomspace(1, 1e-3, 100)
+    picture = show.curves(
+        {"loss": y, "PSNR": torch.tensor(y) + 1, "other": ([0, 50, 99], [1, 2, 3])},
+        title="A fit",
+        ylabel="error",
+        log="y",
+        oracle=["PSNR"],
+        mark={"stopped": 40, "best": 90},
+    )
+    axes = figures[0].axes[0]
+    lines = axes.lines[:3]
+    assert len({line.get_marker() for line in lines}) == 3
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["loss", "PSNR (needs the clean image)", "other"]
+    assert axes.get_yscale() == "log"
+    assert [line.get_xdata()[0] for line in axes.lines[3:]] == [40, 90]
+    assert [text.get_text() for text in axes.texts] == ["stopped: 40", "best: 90"]
+    assert picture.alt == (
+        "A fit, line chart over step. loss: from 1 at 0 to 0.001 at 99; "
+        "PSNR (needs the clean image): from 2 at 0 to 1 at 99; other: from 1 at 0 to 3 at 99; "
+        "marked: stopped at 40; marked: best at 90."
+    )
+
+
+def test_curves_with_gaps_and_many_labels(figures):
+    show.curves({letter: [np.nan, 1, np.inf, 2 + i] for i, letter in enumerate("abcdefgh")})
+    assert len({line.get_marker() for line in figures[0].axes[0].lines}) == 8
+    assert figures[0].legends  # outside the axes
+
+
+@pytest.mark.parametrize("log", ["", "x", "y", "xy"])
+def test_every_scale(figures, log):
+    show.curves({"loss": 1 / np.arange(1, 2001)}, log=log)
+    show.curves({"loss": ([0.001, 0.01, 0.1], [1, 2, 3])}, log=log, mark={"λ": 0.01})
+    axes = figures[0].axes[0]
+    assert (axes.get_xscale() == "log") == ("x" in log)
+    assert len(axes.lines[0].get_markevery()) >= 6
+
+
+# ---- strips
+
+
+def test_strip_takes_first_and_last():
+    history, x = history_of(), noise(3, 16, 16, seed=3)
+    alt = show.strip(history, reference=x, count=4).alt
+    assert re.findall(r"step (\d+)", alt) == ["0", "40", "70", "110"]
+    dB = [f"{metrics.psnr(history.frame(i), x):.1f} dB" for i in (0, 4, 7, 11)]
+    assert re.findall(r"[\d.]+ dB", alt) == dB
+    means = show.strip(history, reference=x, count=1, mean=True).alt
+    assert (
+        means == f"A picture: mean up to step 0, {metrics.psnr(history.frame(0, True), x):.1f} dB."
+    )
+    assert show.strip(history_of(2), count=5).alt.startswith("2 pictures")
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: show.images({}), "no pictures"),
+        (lambda x: show.images({"mine": x.numpy()}), "the picture 'mine' is a ndarray"),
+        (lambda x: show.images({"mine": x * np.nan}), "the picture 'mine' has .* NaN"),
+        (lambda x: show.images({"mine": x}, reference=x[0]), "the reference has shape"),
+        (lambda x: show.images({"mine": x}, limits=(1, 0)), "limits"),
+        (lambda x: show.images({"mine": x}, zoom=(0, 9, 8)), "square of 8 pixels"),
+        (lambda x: show.images({"mine": x}, zoom=(0, 0, 4)), "square of 4 pixels"),
+        (lambda x: show.images({"mine": x}, reference=x + 0.1, hidden=x[:, :, 1:]), "mask"),
+        (lambda x: show.strip(history_of(), count=0), "count=0"),
+        (lambda x: show.curves({}), "0 curves"),
+        (lambda x: show.curves({letter: [1] for letter in "abcdefghi"}), "9 curves"),
+        (lambda x: show.curves({"loss": [np.nan]}), "'loss' has no value"),
+        (lambda x: show.curves({"loss": [0, -1]}, log="y"), "'loss' has no value"),
+        (lambda x: show.curves({"loss": ([1, 2], [1, 2, 3])}), r"'loss' .*\(2,\).*\(3,\)"),
+        (lambda x: show.curves({"loss": [1]}, oracle=["psnr"]), "psnr"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(noise(1, 16, 16))
+
+
+# ---- in a notebook
+
+CELLS = {
+    "import sys, torch\nfrom dipcourse import show, live, images\nx = torch.rand(1, 3, 16, 16)": 0,
+    "show.images({'x': x})": 1,
+    "a = show.images({'x': x})\nprint('more')": 1,
+    "for i in range(3):\n    a = show.images({f'x {i}': x})\na": 3,
+    "show.curves({'loss': [3, 2, 1]})": 1,
+    "b = show.curves({'loss': [3, 2, 1]}); b": 1,
+    "c = show.images({'x': x}, display=False)": 0,
+    "c": 1,
+    "a  # once more": 1,
+    "show.strip(history)": 1,
+    "show.reference('stored')": 1,
+    "assert 'matplotlib.pyplot' not in sys.modules": 0,
+}
+SETUP = """
+import numpy as np
+from pathlib import Path
+from dipcourse.history import History
+frames = (x * 255).to(torch.uint8)
+history = History(np.ones(1), np.arange(1), frames, frames, x, x, 1.0)
+images.folder = lambda: Path()
+a.save('stored.png')
+"""
+
+
+def test_shown_once_in_a_notebook(tmp_path):
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    cells.insert(2, nbformat.v4.new_code_cell("a = show.images({'x': x}, display=False)" + SETUP))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+    for cell in notebook.cells:
+        shown = [output for output in cell.outputs if output.output_type != "stream"]
+        assert len(shown) == CELLS.get(cell.source, 0), cell.source
+        for output in shown:
+            assert re.match(r'<img alt="[^"]{5,}" width=', output.data["text/html"])
+            assert output.data["text/plain"]
+            assert "image/png" not in output.data
