@@ -87,7 +87,8 @@ def fit(
     >>> from dipcourse import degrade, nets
     >>> y = torch.full((1, 1, 8, 8), 0.5)
     >>> net = nets.PixelImage(torch.zeros_like(y))
-    >>> fit(net, None, y, degrade.Identity(), steps=5, lr=0.1, progress=False).loss[0]
+    >>> history = fit(net, None, y, degrade.Identity(), steps=5, lr=0.1, progress=False)
+    >>> round(float(history.loss[0]), 4)
     0.25
     """
     if not isinstance(steps, int) or steps < 1:

@@ -1,0 +1,65 @@
+# The course's commands; `make` alone lists them. Each sets the environment up first, once.
+PYTHON ?= python3
+LAB_ARGS ?=
+ARGS ?=
+
+READY := .venv/.ready
+COLAB_READY := .venv-colab/.ready
+RUN := .venv/bin/python -m
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup lab test book claims badges strip lint
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make the environment .venv, or bring it up to date
+	@echo "The environment .venv is ready: make lab"
+
+lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --port 9000")
+	$(RUN) jupyter lab lessons/00_start_here.ipynb $(LAB_ARGS)
+
+test: $(READY) $(COLAB_READY) ## run all fast tests (ARGS="-k player")
+	$(RUN) pytest $(ARGS)
+
+book: $(READY) ## run every lesson at laptop scale and write web pages into book/
+	$(RUN) tools.book $(ARGS)
+
+claims: $(READY) ## compute the numbers that the prose quotes; slow (ARGS="--only lesson00")
+	$(RUN) tools.claims $(ARGS)
+
+badges: $(READY) ## write what is generated: badge, set-up, links, credits of figures
+	$(RUN) tools.notebooks badges
+	$(RUN) tools.notebooks nav
+	$(RUN) tools.credits
+
+strip: $(READY) ## clear outputs and stray metadata of every lesson
+	$(RUN) tools.notebooks strip
+
+lint: $(READY) ## check code style and notebooks
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) tools.notebooks check
+
+# The stamp is written last: an interrupted installation is repeated.
+$(READY): pyproject.toml requirements.txt constraints.txt
+	@test -x .venv/bin/python || { $(call need_python) && $(PYTHON) -m venv .venv; }
+	$(RUN) pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+# A second environment with the old versions that Colab has; tests only.
+$(COLAB_READY): tests/colab-requirements.txt | $(READY)
+	@test -x .venv-colab/bin/python || .venv/bin/python -m venv .venv-colab
+	.venv-colab/bin/python -m pip install --disable-pip-version-check -r $<
+	@touch $@
+
+define need_python
+{ command -v $(PYTHON) >/dev/null || \
+    { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.12 …"; exit 1; }; } && \
+{ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    { echo "The course needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }; } && \
+{ $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+    { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }; }
+endef

@@ -1,0 +1,145 @@
+"""Claims: computed over seeds, judged, stored, and quoted in the prose."""
+
+import json
+import os
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools import claims
+from tools.claims import __main__ as command
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """An empty course with one lesson, and no claims registered."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "lessons").mkdir()
+    (tmp_path / "README.md").write_text("Falls by TBD <!-- claim: lesson98-fall -->.\n", "utf-8")
+    lesson = new_notebook(
+        cells=[
+            new_markdown_cell("It falls by TBD <!-- claim: lesson98-fall -->, TBD.", id="text"),
+            new_code_cell("# TBD <!-- claim: lesson98-fall -->", id="code"),
+        ]
+    )
+    nbformat.write(lesson, tmp_path / "lessons" / "98_toy.ipynb")
+    store = tmp_path / "tests" / "claims.json"
+    save = claims.save
+    monkeypatch.setattr(claims, "save", lambda entries: save(entries, store, tmp_path))
+    monkeypatch.setattr(claims, "_registered", {})
+    monkeypatch.setattr(claims, "__path__", [])
+    return tmp_path
+
+
+def register(id="lesson98-fall", values=(3.14, 3.6, 3.3), holds=None, **options):
+    scales = []
+
+    def compute(seed):
+        scales.append(os.environ["DIPCOURSE_SCALE"])
+        return values[seed]
+
+    holds = holds or (lambda falls: min(falls) >= 3)
+    claims.claim(id, holds, unit="dB", **options)(compute)
+    return scales
+
+
+def prose(course):
+    cells = nbformat.read(course / "lessons" / "98_toy.ipynb", as_version=4).cells
+    return [cell.source for cell in cells]
+
+
+def test_a_claim_is_stored_and_quoted(course):
+    register()
+    assert command.main([]) == 0
+    entry = json.loads((course / "tests" / "claims.json").read_text("utf-8"))["lesson98-fall"]
+    assert entry.keys() >= {"device", "threads", "torch", "date", "command"}
+    assert entry["text"] == "3.1–3.6 dB"
+    assert entry["values"] == [3.14, 3.6, 3.3]
+    assert (entry["seeds"], entry["unit"]) == ([0, 1, 2], "dB")
+    assert (entry["lesson"], entry["scale"]) == ("lesson98", "laptop")
+    assert prose(course) == [
+        "It falls by 3.1–3.6 dB <!-- claim: lesson98-fall -->, TBD.",
+        "# TBD <!-- claim: lesson98-fall -->",
+    ]
+    assert "3.1–3.6 dB <!--" in (course / "README.md").read_text("utf-8")
+
+
+def test_new_values_replace_old_ones_and_others_stay(course):
+    register()
+    register("lesson97-other")
+    command.main([])
+    claims._registered.clear()
+    register(values=(5, 6, 7))
+    assert command.main(["--only", "lesson98"]) == 0
+    stored = claims.stored(course / "tests" / "claims.json")
+    assert {id: entry["text"] for id, entry in stored.items()} == {
+        "lesson97-other": "3.1–3.6 dB",
+        "lesson98-fall": "5.0–7.0 dB",
+    }
+    assert prose(course)[0].startswith("It falls by 5.0–7.0 dB <!--")
+
+
+def test_a_claim_that_does_not_hold_is_not_written(course, capsys):
+    register(holds=lambda falls: min(falls) >= 4)
+    assert command.main([]) == 1
+    assert "DOES NOT HOLD" in capsys.readouterr().out
+    assert claims.stored(course / "tests" / "claims.json") == {}
+    assert prose(course)[0].startswith("It falls by TBD")
+
+
+def test_scale_is_set_and_restored(course, monkeypatch):
+    monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
+    scales = register(scale="paper")
+    command.main([])
+    assert scales == ["paper"] * 3
+    assert os.environ["DIPCOURSE_SCALE"] == "smoke"
+
+
+def test_own_words(course):
+    register(text=lambda values: f"at least {min(values):.0f} dB")
+    command.main([])
+    assert "by at least 3 dB <!--" in prose(course)[0]
+
+
+def test_registering_wrongly():
+    with pytest.raises(ValueError, match="at least 3 seeds"):
+        claims.claim("lesson98-few", all, seeds=(0, 1))
+
+
+def test_registering_twice(course):
+    register()
+    with pytest.raises(ValueError, match="twice"):
+        register()
+
+
+def test_unknown_names_are_refused(course):
+    register()
+    with pytest.raises(SystemExit, match="lesson11"):
+        command.main(["--only", "lesson11"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("by TBD <!-- claim: a-b -->", "by 9 dB <!-- claim: a-b -->"),
+        ("by 5 dB <!-- claim: a-b -->", "by 9 dB <!-- claim: a-b -->"),
+        ("by 9 dB <!-- claim: a-b -->", "by 9 dB <!-- claim: a-b -->"),
+        ("by 15 dB <!-- claim: a-b -->", "by 15 dB <!-- claim: a-b -->"),
+        ("5 dB and 5 dB <!-- claim: a-b -->", "5 dB and 9 dB <!-- claim: a-b -->"),
+        ("TBD <!-- claim: c-d -->", "TBD <!-- claim: c-d -->"),
+        (
+            "5 dB<!-- claim: a-b -->. TBD <!-- claim: a-b -->",
+            "9 dB<!-- claim: a-b -->. 9 dB <!-- claim: a-b -->",
+        ),
+    ],
+)
+def test_quoting(before, after):
+    assert claims.quote(before, {"a-b": "9 dB"}, {"a-b": "5 dB"}) == after
+
+
+def test_every_module_belongs_to_a_lesson():
+    """All registered claims carry their lesson's name, and what is stored is registered."""
+    registered = {claim.id for claim in claims.registered()}
+    stored = {id for id in claims.stored() if not id.endswith("-time")}
+    assert stored <= registered

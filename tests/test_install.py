@@ -1,0 +1,147 @@
+"""The package as others get it: the wheel, in a clean place and among the versions of Colab."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+pytestmark = pytest.mark.environment
+
+
+def output(*command, folder, path=()):
+    """Run a command in a folder, with PYTHONPATH; return what it prints to stdout."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    process = subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-4000:]
+    return process.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The path of the wheel, built from this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
+    output(*pip, "-w", folder, ROOT, folder=folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A folder that holds the installed wheel and nothing else."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", folder)
+    output(*pip, wheel, folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def colab():
+    """The Python of the environment with Colab's versions; `make test` makes it."""
+    if not COLAB.exists():
+        reason = "there is no .venv-colab: run `make test`"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return COLAB
+
+
+def test_wheel_holds_the_package_the_images_and_the_licences(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    pictures = {f"dipcourse/_images/{p.name}" for p in (ROOT / "images").iterdir() if p.is_file()}
+    assert "dipcourse/_images/CREDITS.md" in pictures
+    code = {f"dipcourse/{p.name}" for p in (ROOT / "dipcourse").iterdir() if p.is_file()}
+    assert pictures | code <= names
+    assert {Path(name).name for name in names} >= {"LICENSE", "LICENSE-TEXT"}
+    assert {name.split("/")[0] for name in names} == {
+        "dipcourse",
+        f"dipcourse-{PROJECT['version']}.dist-info",
+    }
+
+
+LOAD_ALL = """
+import dipcourse
+from dipcourse import images
+print(dipcourse.__file__)
+print(images.folder())
+print(*[tuple(images.load(name, size=32).shape[2:]) for name in images.PHOTOS], sep=";")
+"""
+
+
+def test_images_load_without_a_checkout(installed, tmp_path):
+    lines = output(sys.executable, "-c", LOAD_ALL, folder=tmp_path, path=[installed]).splitlines()
+    assert Path(lines[0]).is_relative_to(installed)
+    assert Path(lines[1]) == installed / "dipcourse" / "_images"
+    assert set(lines[2].split(";")) == {"(32, 32)"}
+
+
+def test_base_dependencies_are_lower_bounds():
+    for requirement in PROJECT["dependencies"]:
+        assert re.fullmatch(r"[a-z-]+>=[\d.]+", requirement), requirement
+
+
+VERSIONS = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({d.metadata["Name"].lower(): d.version for d in distributions()}))
+"""
+
+
+def test_colab_environment_has_the_versions_of_its_file(colab, tmp_path):
+    versions = json.loads(output(colab, "-c", VERSIONS, folder=tmp_path))
+    text = (ROOT / "tests" / "colab-requirements.txt").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([a-z-]+)==([\d.]+)$", text, re.MULTILINE))
+    assert {"torch", "ipywidgets", "ipython", "scikit-image"} <= pins.keys()
+    assert {name: versions[name].split("+")[0] for name in pins} == pins
+    assert "dipcourse" not in versions
+
+
+def test_installing_in_colab_changes_nothing_else(colab, wheel, tmp_path):
+    pip = (colab, "-m", "pip", "install", "--dry-run", "--no-index")
+    text = output(*pip, wheel, folder=tmp_path)
+    (line,) = [line for line in text.splitlines() if line.startswith("Would install")]
+    assert line == f"Would install dipcourse-{PROJECT['version']}"
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, dipcourse
+for module in pkgutil.iter_modules(dipcourse.__path__):
+    importlib.import_module(f"dipcourse.{module.name}")
+    print(module.name)
+"""
+
+
+def test_every_module_imports_in_colab(colab, installed, tmp_path):
+    modules = output(colab, "-c", IMPORT_ALL, folder=tmp_path, path=[installed]).split()
+    assert {"fit", "player", "live", "show"} <= set(modules)
+
+
+RUN_LESSON = """
+import sys
+from pathlib import Path
+from tools import execute, notebooks
+notebook = notebooks.read(Path(sys.argv[1]))
+run = execute.execute(notebook, Path.cwd(), "smoke", timeout=120)
+print(run.cell, run.error)
+print([o for c in notebook.cells for o in c.get("outputs", []) if o.get("name") == "stderr"])
+"""
+
+
+@pytest.mark.lesson
+def test_first_lesson_runs_in_colab(colab, installed, tmp_path):
+    lesson = ROOT / "lessons" / "00_start_here.ipynb"
+    path = [installed, ROOT]
+    failure, noise = output(
+        colab, "-c", RUN_LESSON, lesson, folder=tmp_path, path=path
+    ).splitlines()[-2:]
+    assert failure.strip() == ""
+    assert noise == "[]"

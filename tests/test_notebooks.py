@@ -1,0 +1,264 @@
+"""The lessons' notebooks obey the house rules, and each rule's check can fail."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools import notebooks
+
+LESSONS = notebooks.lessons()
+
+
+def good(name="lesson.ipynb"):
+    """A small notebook that breaks no rule."""
+    return new_notebook(
+        metadata=nbformat.from_dict(notebooks.METADATA),
+        cells=[
+            new_markdown_cell(
+                f"# 00 · A lesson\n\n{notebooks.badge(name)}\n\nA promise.", id="title"
+            ),
+            new_code_cell(
+                notebooks.setup_head() + "from dipcourse import presets\n\npresets.announce()",
+                id="setup",
+            ),
+            new_markdown_cell("## A question\n\nWhat will this print? You may guess.", id="ask"),
+            new_code_cell("def twice(x):\n    raise NotImplementedError", id="exercise-twice"),
+            new_code_cell("check.expect('twice', twice, 4)", id="test-twice"),
+            new_markdown_cell(
+                "<details><summary>Answer</summary>\n\n<!-- answer: exercise-twice -->\n"
+                "```python\ndef twice(x):\n    return 2 * x  # not 3 dB\n```\n\n</details>\n\n"
+                "Most people get this right at the first attempt, and so will you.",
+                id="answer",
+            ),
+            new_markdown_cell("---", id="navigation"),
+        ],
+    )
+
+
+def rules(notebook, path=None, **known):
+    if known:
+        return {finding.rule for finding in notebooks.check_numbers(notebook, **known)}
+    return {finding.rule for finding in notebooks.check(notebook, path)}
+
+
+def cell(notebook, id):
+    return next(cell for cell in notebook.cells if cell.id == id)
+
+
+def test_a_good_notebook_passes(tmp_path):
+    path = tmp_path / "00_a.ipynb"
+    notebook = good(path.name)
+    path.write_text(notebooks.written(notebook), encoding="utf-8")
+    notebooks.write_navigation(notebook, path)
+    path.write_text(notebooks.written(notebook), encoding="utf-8")
+    assert [str(finding) for finding in notebooks.check(notebook, path)] == []
+
+
+def put(id, source):
+    """A breakage that replaces the source of a cell."""
+    return lambda notebook: cell(notebook, id).update(source=source)
+
+
+def add(id, text):
+    """A breakage that adds text to a cell."""
+    return lambda notebook: cell(notebook, id).update(source=cell(notebook, id).source + text)
+
+
+def mark(id, **metadata):
+    """A breakage that adds metadata to a cell."""
+    return lambda notebook: cell(notebook, id).metadata.update(nbformat.from_dict(metadata))
+
+
+def name(id, new):
+    """A breakage that renames a cell."""
+    return lambda notebook: cell(notebook, id).update(id=new)
+
+
+LONG = "\n".join(["x = 1"] * 21)
+BROKEN = {
+    "no H1": ("headings", put("title", "A lesson")),
+    "two H1": ("headings", put("ask", "# Another")),
+    "level skipped": ("headings", add("ask", "\n\n#### Deep")),
+    "no alt text": ("pictures", add("ask", "\n![](https://example.org/a.png)")),
+    "relative picture": ("pictures", add("ask", "\n![a cat](../images/cat.png)")),
+    "attachment": ("pictures", add("ask", "\n![a cat](attachment:cat.png)")),
+    "tag without alt": ("pictures", add("ask", '\n<img src="https://example.org/a.png">')),
+    "tag with empty alt": ("pictures", add("ask", '\n<img alt="" src="https://e.org/a.png">')),
+    "long cell": ("lengths", put("test-twice", LONG)),
+    "random id": ("ids", name("ask", "a1b2c3d4")),
+    "random long id": ("ids", name("ask", "c0ffee00-1234-abcd-ef01")),
+    "id with capitals": ("ids", name("ask", "TheQuestion")),
+    "id twice": ("ids", name("ask", "setup")),
+    "no setup": ("ids", name("setup", "start")),
+    "star import": ("imports", put("test-twice", "from torch import *")),
+    "folded input": ("hidden", mark("ask", jupyter={"source_hidden": True})),
+    "collapsed": ("hidden", mark("test-twice", collapsed=True)),
+    "hiding tag": ("hidden", mark("test-twice", tags=["hide-input"])),
+    "form": ("hidden", put("test-twice", "#@title Run me\nx = 1")),
+    "form metadata": ("hidden", mark("test-twice", cellView="form")),
+    "outputs": ("stripped", lambda n: cell(n, "setup").update(execution_count=3)),
+    "no GPU in Colab": ("stripped", lambda n: n.metadata.pop("accelerator")),
+    "widget state": ("stripped", lambda n: n.metadata.update(widgets={})),
+    "no badge": ("badge", put("title", "# 00 · A lesson")),
+    "badge of another tag": (
+        "badge",
+        lambda n: cell(n, "title").update(source=cell(n, "title").source.replace("/v", "/w")),
+    ),
+    "quiet installation": (
+        "setup",
+        lambda n: cell(n, "setup").update(
+            source=cell(n, "setup").source.replace("install", "install -q")
+        ),
+    ),
+    "no announcement": ("setup", put("setup", notebooks.setup_head() + "import torch")),
+    "long setup": ("setup", put("setup", notebooks.setup_head() + LONG + "\npresets.announce()")),
+    "unsourced number": ("claims", add("ask", "\nThe error falls by 3.5 dB.")),
+    "unsourced range": ("claims", add("ask", "\nIt takes 10–20 seconds.")),
+    "unsourced per cent": ("claims", add("ask", "\nThat is 12% of it.")),
+    "unknown claim": ("claims", add("ask", "\nBy 3.5 dB <!-- claim: lesson99-no -->.")),
+    "unwritten claim": ("claims", add("ask", "\nBy TBD <!-- claim: lesson99-no -->.")),
+    "no answer": ("answers", put("answer", "No answer here.")),
+    "answer to nothing": ("answers", put("exercise-twice", "x = 1")),
+    "few words": ("words", put("test-twice", "x = 1\n" * 9)),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_each_check_catches(case):
+    rule, breakage = BROKEN[case]
+    notebook = good()
+    before = rules(notebook)
+    breakage(notebook)
+    assert rule not in before
+    assert rule in rules(notebook)
+
+
+def test_usual_length():
+    notebook = good()
+    twelve = [new_code_cell("x = 1\n" * 12, id=f"twelve-{i}") for i in range(5)]
+    notebook.cells[3:3] = twelve
+    assert "lengths" in rules(notebook)
+
+
+def test_only_the_word_count_is_a_warning():
+    notebook = good()
+    put("test-twice", "from torch import *\n" * 9)(notebook)
+    warnings = {f.rule: f.warning for f in notebooks.check(notebook)}
+    assert warnings == {"words": True, "imports": False}
+
+
+def test_quoted_claims():
+    known = {"lesson00-fall": {"text": "3.5–4.0 dB"}}
+    notebook = good()
+    add("ask", "\nIt falls by 3.5–4.0 dB <!-- claim: lesson00-fall -->.")(notebook)
+    assert rules(notebook, known=known) == set()
+    add("ask", "\nIt falls by 13.5–4.0 dB <!-- claim: lesson00-fall -->.")(notebook)
+    assert rules(notebook, known=known) == {"claims"}
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "`5 dB`",
+        "```\n5 dB\n```",
+        "$5$ dB",
+        "the 1990s",
+        "25/255",
+        "2 minutes <!-- source: the clock -->",
+        "60 steps",
+        "5 dBm",
+    ],
+)
+def test_numbers_that_need_no_source(prose):
+    assert notebooks.unsourced(prose) == []
+
+
+def test_guesses_need_no_source():
+    notebook = good()
+    add("ask", "\n1. 3 dB\n2. 5 dB")(notebook)
+    name("ask", "predict-the-fall")(notebook)
+    assert "claims" not in rules(notebook)
+
+
+def test_strip_keeps_ids_and_metadata_of_colab():
+    notebook = good()
+    ids = [c.id for c in notebook.cells]
+    cell(notebook, "setup").outputs = [nbformat.v4.new_output("stream", text="hello")]
+    mark("setup", scrolled=True, tags=["keep"], jupyter={"source_hidden": False})(notebook)
+    notebook.metadata.widgets = {"x": {}}
+    notebooks.strip(notebook)
+    assert [c.id for c in notebook.cells] == ids
+    assert cell(notebook, "setup").outputs == []
+    assert cell(notebook, "setup").metadata == {"tags": ["keep"]}
+    assert notebook.metadata == notebooks.METADATA
+
+
+def test_badge_and_setup_are_written_once(monkeypatch):
+    notebook = good("00_a.ipynb")
+    once = notebooks.written(notebook)
+    notebooks.write_badge(notebook, "00_a.ipynb")
+    assert notebooks.written(notebook) == once
+    monkeypatch.setattr(notebooks, "configured", lambda: {"repository": "me/mine", "tag": "v9"})
+    notebooks.write_badge(notebook, "00_a.ipynb")
+    assert "git+https://github.com/me/mine@v9" in cell(notebook, "setup").source
+    assert cell(notebook, "setup").source.count("google.colab") == 1
+    assert cell(notebook, "title").source.count("github/me/mine/blob/v9/lessons/00_a.ipynb") == 1
+
+
+def test_badge_and_setup_are_added():
+    notebook = good()
+    put("title", "# 00 · A lesson\n\nA promise.")(notebook)
+    put("setup", "import torch\n\nfrom dipcourse import presets\n\npresets.announce()")(notebook)
+    notebooks.write_badge(notebook, "00_a.ipynb")
+    assert cell(notebook, "title").source == cell(good("00_a.ipynb"), "title").source
+    assert cell(notebook, "setup").source.startswith(notebooks.setup_head() + "import torch")
+
+
+def test_navigation_links_neighbours(tmp_path):
+    for i in range(3):
+        notebook = good()
+        put("title", f"# 0{i} · Lesson {i}")(notebook)
+        (tmp_path / f"0{i}_x.ipynb").write_text(notebooks.written(notebook), encoding="utf-8")
+    middle = notebooks.navigation(tmp_path / "01_x.ipynb")
+    assert "[00 · Lesson 0](00_x.ipynb)" in middle
+    assert "[02 · Lesson 2](02_x.ipynb)" in middle
+    assert "Previous" not in notebooks.navigation(tmp_path / "00_x.ipynb")
+    assert "Next" not in notebooks.navigation(tmp_path / "02_x.ipynb")
+
+
+def test_command_line(tmp_path, capsys):
+    path = tmp_path / "00_a.ipynb"
+    notebook = good()
+    cell(notebook, "setup").execution_count = 1
+    put("title", "# 00 · A lesson")(notebook)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert notebooks.main(["check", str(path)]) == 1
+    assert "00_a.ipynb: cell setup: holds outputs" in capsys.readouterr().out
+    for command in ("strip", "badges", "nav"):
+        assert notebooks.main([command, str(path)]) == 0
+    assert notebooks.main(["check", str(path)]) == 0
+
+
+# ---- the lessons
+
+
+def test_there_are_lessons():
+    assert LESSONS, "no lessons/NN_*.ipynb"
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_obeys_the_rules(path):
+    findings = notebooks.check(notebooks.read(path), path)
+    assert [str(finding) for finding in findings if not finding.warning] == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_links_lead_somewhere(path):
+    for target in re.findall(
+        r"\]\(((?!https?:|#)[^)#\s]+)",
+        "".join(c.source for c in notebooks.read(path).cells if c.cell_type == "markdown"),
+    ):
+        assert (path.parent / target).exists(), target

@@ -1,0 +1,1 @@
+"""Tools that keep the course consistent; none of them is needed to take it."""
