@@ -1,58 +1,18 @@
 """The package as others get it: the wheel, in a clean place and among the versions of Colab."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import output
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 pytestmark = pytest.mark.environment
-
-
-def output(*command, folder, path=()):
-    """Run a command in a folder, with PYTHONPATH; return what it prints to stdout."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
-    process = subprocess.run(
-        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-4000:]
-    return process.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The path of the wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
-    output(*pip, "-w", folder, ROOT, folder=folder)
-    (path,) = folder.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """A folder that holds the installed wheel and nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", folder)
-    output(*pip, wheel, folder=folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def colab():
-    """The Python of the environment with Colab's versions; `make test` makes it."""
-    if not COLAB.exists():
-        reason = "there is no .venv-colab: run `make test`"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return COLAB
 
 
 def test_wheel_holds_the_package_the_images_and_the_licences(wheel):

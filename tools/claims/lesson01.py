@@ -123,7 +123,7 @@ def array(seed):
 
 @claim(
     "lesson01-chambolle",
-    text=lambda gaps: f"{max(map(abs, gaps)):.1f} dB",
+    text=lambda gaps: f"{max(map(abs, gaps)):.2f} dB",
     holds=lambda gaps: max(map(abs, gaps)) < 0.3,
 )
 def chambolle(seed):
