@@ -1,0 +1,29 @@
+"""The helper package of a course on the Deep Image Prior.
+
+Names are used with their module, so that each line says where they come from:
+``degrade.Mask(...)``, ``fit.fit(...)``, ``show.images(...)``.
+
+Notation: a picture is a float32 tensor (1, C, H, W) with values in [0, 1].
+    x          the clean picture; no restoration sees it
+    A          the damage, an operator of ``degrade``
+    σ          standard deviation of the noise; 25 grey levels are 25/255
+    y          the measurement: A(x) + noise
+    z          the fixed input of the network
+    θ, f_θ     the parameters, and the network that has them: ``net``
+    x_hat      an estimate of x, such as f_θ(z)
+    λ          weight of a prior in the loss
+    N, k       number of steps of a fit, and one of them: 0 … N − 1
+
+Modules, and the lesson that builds what is in them ("used" is plumbing):
+    images, history, presets, show, player, check    00 (used)
+    metrics    00; 03 for the frequency bands
+    priors     01
+    degrade    00 noise, 01 operators (Downsample: 06), 03 shuffles
+    live       01 (used)
+    nets       01 PixelImage, 02 UNet
+    fit        01 pixels, 02 networks
+"""
+
+from importlib.metadata import version
+
+__version__ = version("dipcourse")

@@ -25,17 +25,26 @@ def pictures(seed):
     return x, degrade.add_noise(x, SIGMA, generator=torch.Generator().manual_seed(seed))
 
 
-@cache
-def run(seed, target="noisy"):
-    """The lesson's fit: of the noisy photo, or (the second prediction) of the clean one."""
-    preset, (x, y) = presets.get("overfit"), pictures(seed)
+def fit_to(target, seed):
+    preset = presets.get("overfit")
     net, z = preset.make(seed=seed)
-    y = {"noisy": y, "clean": x}[target]
-    return fit.fit(net, z, y, degrade.Identity(), **preset.fit, progress=False)
+    return fit.fit(net, z, target, degrade.Identity(), **preset.fit, progress=False)
 
 
-def psnrs(seed, mean=False, target="noisy"):
-    history, (x, _) = run(seed, target), pictures(seed)
+@cache
+def run(seed):
+    """The lesson's fit of the noisy photo."""
+    return fit_to(pictures(seed)[1], seed)
+
+
+@cache
+def clean_run(seed):
+    """The fit of the second prediction: the target is the clean photo."""
+    return fit_to(pictures(seed)[0], seed)
+
+
+def psnrs(seed, mean=False):
+    history, (x, _) = run(seed), pictures(seed)
     return [metrics.psnr(history.frame(i, mean), x) for i in range(len(history))]
 
 
@@ -99,7 +108,10 @@ def running_mean(seed):
 )
 def total_variation(seed):
     """Scikit-image's TV at its best weight: below the best single frame for every seed."""
-    tv = lambda a, weight: denoise_tv_chambolle(a, weight=weight, channel_axis=-1)  # noqa: E731
+
+    def tv(array, weight):
+        return denoise_tv_chambolle(array, weight=weight, channel_axis=-1)
+
     return best_of(tv, np.arange(0.02, 0.17, 0.01), seed)
 
 
@@ -110,9 +122,10 @@ def total_variation(seed):
 )
 def non_local_means(seed):
     """Scikit-image's non-local means at its best h, told σ: below the best running mean."""
-    nlm = lambda a, h: denoise_nl_means(  # noqa: E731
-        a, patch_size=5, patch_distance=6, h=h, sigma=SIGMA, channel_axis=-1
-    )
+
+    def nlm(array, h):
+        return denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1)
+
     return best_of(nlm, SIGMA * np.arange(0.3, 1.05, 0.1), seed)
 
 
@@ -136,4 +149,4 @@ def share_at_end(seed):
 @claim("lesson00-clean-end", unit="dB", holds=lambda values: min(values) > 32)
 def clean_end(seed):
     """PSNR of the last frame when the target is the clean photo: far above any noisy fit's."""
-    return psnrs(seed, target="clean")[-1]
+    return metrics.psnr(clean_run(seed).frame(-1), pictures(seed)[0])

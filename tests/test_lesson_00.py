@@ -1,0 +1,91 @@
+"""What lesson 00 builds and states."""
+
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+import torch
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+import dipcourse
+from dipcourse import degrade, images, metrics, presets
+from tests import lesson_code
+from tools import notebooks
+
+SIGMA = 25 / 255
+
+
+@pytest.fixture(scope="module")
+def photo():
+    x = images.load("face", size=48)
+    return x, degrade.add_noise(x, SIGMA, generator=torch.Generator().manual_seed(0))
+
+
+def answer(name):
+    """The function that an exercise's answer defines."""
+    (path,) = lesson_code.LESSONS.glob("00_*.ipynb")
+    names = {"np": np}
+    exec(notebooks.answers(notebooks.read(path))[f"exercise-{name}"], names)
+    return names[name.replace("-", "_")]
+
+
+def test_the_package_says_its_version_and_names_every_symbol_of_the_lessons_table():
+    assert dipcourse.__version__ == version("dipcourse")
+    for symbol in ("x  ", "A  ", "σ", "y  ", "z  ", "θ, f_θ", "x_hat", "λ", "N, k"):
+        assert f"\n    {symbol}" in dipcourse.__doc__
+
+
+def test_psnr_agrees_with_the_package(photo):
+    x, y = photo
+    psnr = lesson_code.run("00", "build-psnr", torch=torch)["psnr"]
+    for x_hat in (y, x + 0.3, y - 0.5):  # also values outside [0, 1]
+        assert psnr(x_hat, x) == pytest.approx(metrics.psnr(x_hat, x), abs=1e-3)
+
+
+def test_an_error_of_a_tenth_is_20_db_and_half_of_it_6_db_more():
+    psnr = lesson_code.run("00", "build-psnr", torch=torch)["psnr"]
+    x = torch.full((1, 3, 8, 8), 0.5)
+    assert psnr(x + 0.1, x) == pytest.approx(20, abs=1e-3)
+    assert psnr(x + 0.05, x) - 20 == pytest.approx(6, abs=0.03)
+
+
+def test_classical_methods_denoise_and_the_best_setting_is_taken(photo):
+    x, y = photo
+    names = lesson_code.run(
+        "00",
+        "build-psnr",
+        "classical",
+        x=x,
+        y=y,
+        sigma=SIGMA,
+        torch=torch,
+        images=images,
+        denoise_nl_means=denoise_nl_means,
+        denoise_tv_chambolle=denoise_tv_chambolle,
+    )
+    best_of, psnr = names["best_of"], names["psnr"]
+    for denoise, settings in ((names["tv"], [0.001, 0.07, 5]), (names["nlm"], [0.001, 0.05, 5])):
+        found = best_of(denoise, settings)
+        assert torch.equal(found, best_of(denoise, settings[1:2]))
+        assert psnr(found, x) > psnr(y, x) + 3
+
+
+def test_clipping_lowers_the_noise_as_the_answer_says(photo):
+    x, y = photo
+    assert answer("noise-psnr")(SIGMA) < metrics.psnr(y, x) < answer("noise-psnr")(SIGMA) + 1
+
+
+def test_the_share_of_the_noise_ignores_an_error_unrelated_to_it(photo):
+    x, y = photo
+    share = answer("noise-share")
+    other = degrade.add_noise(x, SIGMA, generator=torch.Generator().manual_seed(1), clip=False)
+    assert share(y, x, y) == pytest.approx(1)
+    assert share(x + 0.3 * (y - x), x, y) == pytest.approx(0.3, abs=1e-4)
+    assert abs(share(other, x, y)) < 0.05
+
+
+def test_the_fit_that_overfits_in_sight_is_small_long_and_without_jitter():
+    preset = presets.get("overfit", "laptop")
+    assert (preset.size, preset.fit.get("jitter", 0), set(preset.net["widths"])) == (96, 0, {32})
+    assert preset.fit["steps"] >= 500
+    assert preset.net["skip"][0] == 0  # a skip at full size lets the noise in early
