@@ -1,0 +1,151 @@
+"""Lesson 03: its inline code against the package, and what it states that needs no long fit."""
+
+import numpy as np
+import pytest
+import torch
+
+from dipcourse import check, degrade, fit, images, metrics, nets, presets
+from tests import lesson_code
+from tools import notebooks
+
+PRESET = presets.get("curves", "smoke")
+X = images.load("face", size=PRESET.size)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def lesson(*cells, **more):
+    names = {"np": np, "torch": torch, "check": check, "degrade": degrade, "fit": fit}
+    names |= {"nets": nets, "metrics": metrics, "images": images, "x": X, "rng": generator()}
+    names |= {"preset": PRESET, "STEPS": 40, "SWEEP": 15}
+    return lesson_code.run("03", *cells, **names | more)
+
+
+def answer(cell, **names):
+    (path,) = notebooks.LESSONS.glob("03_*.ipynb")
+    exec(notebooks.answers(notebooks.read(path))[cell], names)
+    return names
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 9, 14)])
+def test_shuffle_agrees_with_the_package(shape):
+    x, shuffle = torch.rand(shape), lesson("build-shuffle")["shuffle"]
+    assert torch.equal(shuffle(x, generator(7)), degrade.shuffle_pixels(x, "pixels", generator(7)))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 15, 18), (1, 3, 17, 9)])
+def test_explained_energy_agrees_with_the_package(shape):
+    x, x_hat = torch.rand(shape), torch.rand(shape)
+    mine = lesson("build-bands")["explained"](x_hat, x)
+    assert torch.allclose(mine, metrics.explained_energy(x_hat, x), atol=1e-4)
+
+
+def test_ring_energies_add_up_to_the_variance():
+    energy = lesson("build-bands")["ring_energy"](X)
+    variance = lesson("build-curve")["variance"](X)
+    assert energy.sum() / (3 * (32 * 32) ** 2) == pytest.approx(variance, rel=1e-4)
+
+
+def test_variance_is_the_loss_of_the_best_flat_colour():
+    variance = lesson("build-curve")["variance"](X)
+    flat = X.mean((2, 3), keepdim=True).expand_as(X)
+    assert metrics.mse(flat, X) == pytest.approx(variance, rel=1e-5)
+    assert metrics.mse(flat + 0.01, X) > variance
+
+
+def test_half_is_the_first_step_below_and_the_length_if_there_is_none():
+    half = lesson("build-curve")["half"]
+    assert half(np.array([2, 0.5, 0.4, 0.6, 0.1])) == 2
+    assert half(np.array([0.4, 0.6])) == 0
+    assert half(np.array([1, 0.9, 0.5])) == 3
+
+
+def test_every_fit_starts_from_the_same_picture():
+    fit_to = lesson("build-curve")["fit_to"]
+    first, second = (fit_to(y, steps=2).frames[0] for y in (X, torch.rand_like(X)))
+    assert torch.equal(first, second)
+
+
+def test_the_photo_is_faster_than_its_shuffled_pixels_and_as_fast_as_its_swapped_channels():
+    names = lesson("build-curve")
+    targets = {
+        "photo": X,
+        "noisy": degrade.add_noise(X, 25 / 255, generator=generator()),
+        "channels": degrade.shuffle_pixels(X, "channels", generator()),
+        "pixels": degrade.shuffle_pixels(X, "pixels", generator()),
+    }
+    steps = {k: names["half"](names["curve"](names["fit_to"](y), y)) for k, y in targets.items()}
+    assert max(steps["photo"], steps["noisy"], steps["channels"]) <= steps["pixels"] / 2
+
+
+def test_free_pixels_learn_every_target_and_every_ring_at_one_speed():
+    names = lesson("build-curve", "control", "build-bands", targets={})
+    speeds, rings = [], []
+    for y in (X, degrade.shuffle_pixels(X, generator=generator()), torch.rand_like(X)):
+        history = names["fit_pixels"](y)
+        speeds.append(names["half"](names["curve"](history, y)))
+        rings += [values for _, values in names["rings"](history, y).values()]
+    assert max(speeds) - min(speeds) <= 2
+    steps = history.steps[history.steps > 4]
+    want = answer("exercise-pixels")["explained_by_pixels"](steps, 0.02)
+    for values in rings:
+        assert np.allclose(values, want, atol=0.02)
+
+
+def test_swapping_channels_keeps_the_agreement_of_neighbours():
+    def roughness(how):
+        y = X if how is None else degrade.shuffle_pixels(X, how, generator())
+        return (y.diff(dim=2) ** 2).mean().item() / lesson("build-curve")["variance"](y)
+
+    assert roughness("channels") == pytest.approx(roughness(None), rel=1e-4)
+    for how in ("rows_columns", "pixels", "values"):
+        assert roughness(how) > 3 * roughness(None)
+
+
+def test_shuffling_some_pixels_moves_about_that_share_and_loses_none():
+    shuffle_some = lesson("build-ladder")["shuffle_some"]
+    for share in (0, 0.25, 1):
+        y = shuffle_some(X, share, generator(1))
+        moved = (y != X).any(1).float().mean()
+        assert share - 0.1 < moved <= share + 0.01
+        assert torch.equal(y.flatten(2).sum(1).sort().values, X.flatten(2).sum(1).sort().values)
+
+
+def test_the_photo_explains_what_the_answer_says_and_half_at_the_jump():
+    names = lesson("build-curve", "build-ladder")
+    explained_by_photo = answer("exercise-jump")["explained_by_photo"]
+    assert explained_by_photo(1 - 0.5**0.5) == pytest.approx(0.5)
+    x = images.load("face", size=64)
+    for s in (0.2, 0.5, 0.8):
+        y = names["shuffle_some"](x, s, generator(2))
+        paled = (1 - s) * x + s * x.mean((2, 3), keepdim=True)
+        part = 1 - metrics.mse(paled, y) / names["variance"](y)
+        assert explained_by_photo(s) == pytest.approx(part, abs=0.03)
+
+
+def test_the_floor_is_the_loss_of_the_clipped_target():
+    variance = lesson("build-curve")["variance"]
+    floor = answer("exercise-floor", variance=variance)["floor"]
+    wild = degrade.add_noise(X, 1.0, generator=generator(), clip=False)
+    assert floor(X) == 0
+    assert floor(wild) == pytest.approx(metrics.mse(wild.clamp(0, 1), wild) / variance(wild))
+    assert 0.4 < floor(wild) < 0.5  # as the lesson says: hardly below the half
+
+
+def test_a_photo_is_low_and_noise_is_not():
+    energy = lesson("build-bands")["ring_energy"]
+    photo, noise = (
+        energy(y)[0] / energy(y).sum() for y in (images.load("face", 64), torch.rand(1, 3, 64, 64))
+    )
+    assert photo > 0.8
+    assert noise == pytest.approx(0.03, abs=0.01)
+
+
+@pytest.mark.parametrize("draw", [torch.rand, torch.randn])
+def test_noise_drawn_with_the_seed_of_z_is_not_in_z(draw):
+    z = nets.fixed_input(8, 32, 32, seed=5, kind="uniform" if draw is torch.rand else "normal")
+    noise = draw(1, 3, 32, 32, generator=generator(5))
+    together = torch.cat([z, noise], dim=1)[0].flatten(1)
+    assert torch.corrcoef(together)[8:, :8].abs().max() < 0.2
