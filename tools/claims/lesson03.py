@@ -104,6 +104,28 @@ FAST = ("photo", str(SIGMA))
 SLOW = ("0.5", "1.0", "pixels", "uniform", "rows_columns", "values")
 
 
+@cache
+def cat(kind, seed):
+    """Steps to half of the variance for the cat, whose contrast is low."""
+    return half(target(kind, seed, "chelsea"), seed)
+
+
+def times(ratios):
+    return "–".join(f"{f(ratios):.1f}" for f in (min, max))
+
+
+@claim("lesson03-cat-near", text=times, holds=lambda ratios: min(ratios) > 1.5)
+def cat_near(seed):
+    """Steps for the cat with weak noise over those for the clean cat: here they are not equal."""
+    return cat(str(SIGMA), seed) / cat("photo", seed)
+
+
+@claim("lesson03-cat-ratio", text=times, holds=lambda ratios: max(ratios) < 0.6)
+def cat_ratio(seed):
+    """Steps for the cat with weak noise over those for its shuffled pixels."""
+    return cat(str(SIGMA), seed) / cat("pixels", seed)
+
+
 @claim(
     "lesson03-near",
     text=lambda ratios: "–".join(f"{f(np.ravel(ratios)):.1f}" for f in (min, max)),
