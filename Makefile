@@ -19,7 +19,7 @@ setup: $(READY) ## make the environment .venv, or bring it up to date
 	@echo "The environment .venv is ready: make lab"
 
 lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --port 9000")
-	$(RUN) jupyter lab lessons/00_start_here.ipynb $(LAB_ARGS)
+	$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lessons/00_start_here.ipynb $(LAB_ARGS)
 
 test: $(READY) $(COLAB_READY) ## run all fast tests (ARGS="-k player")
 	$(RUN) pytest $(ARGS)
