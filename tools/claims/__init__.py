@@ -144,14 +144,14 @@ def entry(lesson, text, values, unit, scale, command, seeds=()):
 
 
 def registered(only=()):
-    """Import the lessons' modules and return their claims; `only`: lessons or ids."""
+    """Import the modules of claims and return them; `only`: modules or ids."""
     for module in pkgutil.iter_modules(__path__):
-        if module.name.startswith("lesson"):
+        if module.name != "__main__":
             importlib.import_module(f"{__name__}.{module.name}")
     chosen = [c for c in _registered.values() if not only or c.id in only or c.lesson in only]
     unknown = set(only) - {c.id for c in chosen} - {c.lesson for c in chosen}
     if unknown:
-        raise SystemExit(f"no such lesson or claim: {', '.join(sorted(unknown))}")
+        raise SystemExit(f"no such module or claim: {', '.join(sorted(unknown))}")
     return chosen
 
 
