@@ -34,6 +34,14 @@ PICTURE = (
     'HTML(\'<img alt="a dot" src="data:image/gif;base64,'
     "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\">')"
 )
+PLAYER = """
+import numpy as np, torch
+from dipcourse import player
+from dipcourse.history import History
+frames = torch.arange(20, 220, 40, dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 3, 32, 32)
+last = frames[-1:] / 255
+player.iterations(History(np.geomspace(1, .1, 5), np.arange(5), frames, frames, last, last, 1.0))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def made(tmp_path_factory):
     """A book of two lessons, the second of which fails: (finished process, its folder)."""
     folder = tmp_path_factory.mktemp("lessons")
     good = [new_markdown_cell(FORMULA, id="title")]
-    for i, source in enumerate([PROGRESS, SLIDER, PICTURE]):
+    for i, source in enumerate([PROGRESS, SLIDER, PICTURE, PLAYER]):
         good.append(new_code_cell(source, id=f"run-{i}"))
     bad = [
         new_markdown_cell("# 01 · Another\n\nIt fails.", id="title"),
@@ -114,6 +122,21 @@ def test_outputs(made, open_page):
     assert "live panel" in words
     assert "IntSlider(value" not in words
     assert page.get_by_alt_text("a dot").count() == 1
+
+
+@pytest.mark.browser
+def test_the_player_lives_on_without_a_kernel(made, open_page):
+    page = open_page(made[1] / "00_a.html")
+    slider = page.locator(".dipcourse-player").get_by_role("slider")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("step 3 of").first.wait_for()
+    shade = page.locator(".dipcourse-player canvas").evaluate(
+        "canvas => canvas.getContext('2d').getImageData(16, 16, 1, 1).data[0]"
+    )
+    assert shade == pytest.approx(140, abs=8)
+    assert page.requests == []
 
 
 @pytest.mark.browser
