@@ -31,8 +31,10 @@ class History:
 
     Built in lesson 00.
 
-    >>> History.load("fit.npz").frame(-1).shape  # doctest: +SKIP
-    torch.Size([1, 3, 96, 96])
+    >>> frames, last = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(1, 3, 8, 8)
+    >>> history = History(np.ones(9), np.array([0, 8]), frames, frames, last, last, seconds=0.1)
+    >>> history.frame(-1).shape
+    torch.Size([1, 3, 8, 8])
     """
 
     loss: np.ndarray

@@ -153,7 +153,10 @@ def iterations(history, views=None, reference=None, mean=False):
 
     Built in lesson 02.
 
-    >>> live.iterations(history, {"spectrum": live.spectrum()})  # doctest: +SKIP
+    >>> from dipcourse.history import History
+    >>> frames, last = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(1, 3, 8, 8)
+    >>> history = History(np.ones(9), np.array([0, 8]), frames, frames, last, last, 0.1)
+    >>> iterations(history, {"spectrum": spectrum()})
     a panel with sliders: step
     """
     height, width = history.frames.shape[2:]
