@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lab test book claims badges strip lint
+.PHONY: help setup lab test book claims bench badges strip lint
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ book: $(READY) ## run every lesson at laptop scale and write web pages into book
 
 claims: $(READY) ## compute the numbers that the prose quotes; slow (ARGS="--only lesson00")
 	$(RUN) tools.claims $(ARGS)
+
+bench: $(READY) ## compare the cost of a step with a plain loop; a table (ARGS="--only small")
+	$(RUN) tools.bench $(ARGS)
 
 badges: $(READY) ## write what is generated: badge, set-up, links, credits of figures
 	$(RUN) tools.notebooks badges

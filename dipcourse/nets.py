@@ -107,6 +107,8 @@ class UNet(nn.Module):
         """To a multiple of 2^scales, and so large that the deepest level has 2 × 2 pixels."""
         step = 2 ** len(self.down)
         height, width = (max(2 * step, -(-n // step) * step) for n in z.shape[2:])
+        if (height, width) == z.shape[2:]:
+            return z
         return F.pad(z, (0, width - z.shape[3], 0, height - z.shape[2]), mode="replicate")
 
 
@@ -127,8 +129,9 @@ def block(entering, leaving, kernel=3, stride=1):
     >>> block(3, 8, stride=2)(torch.rand(1, 3, 8, 8)).shape
     torch.Size([1, 8, 4, 4])
     """
+    border = "reflect" if kernel > 1 else "zeros"  # of width 0: "reflect" would copy the picture
     return nn.Sequential(
-        nn.Conv2d(entering, leaving, kernel, stride, kernel // 2, padding_mode="reflect"),
+        nn.Conv2d(entering, leaving, kernel, stride, kernel // 2, padding_mode=border),
         nn.BatchNorm2d(leaving),
         nn.LeakyReLU(SLOPE),
     )
