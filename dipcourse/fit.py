@@ -82,7 +82,8 @@ def fit(
 
     Returns:
         History. The first interrupt (Ctrl-C, the stop button) returns what there is so far; a
-        second one within ten seconds raises, and under grading every one does.
+        second one within ten seconds raises, and so does one before the first step or under
+        grading.
 
     Raises:
         ValueError: sizes or settings that do not fit together.
@@ -132,7 +133,7 @@ def fit(
                     bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
                 bar.update()
     except KeyboardInterrupt:
-        _answer_interrupt(grading)
+        _answer_interrupt(grading or stepper.k == 0)
         interrupted = True
     history = stepper.history(interrupted)
     net.to(home)
@@ -186,9 +187,8 @@ class Stepper:
             raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
         layout = LAYOUTS[self.precision]
         self.net = net.to(self.device, memory_format=layout).train()
-        self.operator = copy.deepcopy(operator).to(
-            self.device
-        )  # the caller's own stays where it is
+        # a copy: the caller's own operator stays on the device where it is
+        self.operator = copy.deepcopy(operator).to(self.device)
         self.z = None if z is None else z.to(self.device, memory_format=layout)
         self.y = y.detach().to(self.device)
         self.jitter, self.prior, self.average = jitter, prior, average
@@ -439,11 +439,11 @@ def _numbers(values, count=None):
     return torch.stack(values[:count]).float().cpu().numpy() if values else None
 
 
-def _answer_interrupt(grading):
+def _answer_interrupt(give_up):
     """Let the first interrupt pass; raise the second, which means: stop Run All as well."""
     global _last_interrupt
     now = time.monotonic()
-    if grading or now - _last_interrupt < 10:
+    if give_up or now - _last_interrupt < 10:
         raise
     _last_interrupt = now
     print("Stopped by hand: the History holds the steps so far. Interrupt again to stop it all.")

@@ -235,6 +235,12 @@ def test_a_later_fit_may_be_interrupted_again():
     assert "went on" in result.stdout, result.stderr
 
 
+def test_an_interrupt_before_the_first_step_raises():
+    result = run_with_interrupts("interrupt_at(0)")
+    assert "KeyboardInterrupt" in result.stderr
+    assert "Stopped by hand" not in result.stdout
+
+
 def test_under_grading_every_interrupt_raises_and_nothing_is_printed():
     result = run_with_interrupts("interrupt_at(5)", NBGRADER_EXECUTION="autograde")
     assert "KeyboardInterrupt" in result.stderr

@@ -235,8 +235,8 @@ def energy(id, history, number, step, holds):
         return ring(history(seed), target("uniform", seed), number, step)
 
 
-energy("unet-low", lambda seed: run("uniform", seed), 2, 40, lambda v: min(v) > 0.25)
-energy("unet-high", lambda seed: run("uniform", seed), 5, 40, lambda v: max(v) < 0.15)
+energy("unet-low", lambda seed: run("uniform", seed), 2, 60, lambda v: min(v) > 0.45)
+energy("unet-high", lambda seed: run("uniform", seed), 5, 60, lambda v: max(v) < 0.25)
 energy("mlp-low", by_coordinates, 1, 399, lambda v: min(v) > 0.3)
 energy("mlp-high", by_coordinates, 5, 399, lambda v: max(v) < 0.05)
 
