@@ -55,6 +55,7 @@ PAPER = {"widths": (128,) * 5, "skip": 4, "upsample": "bilinear"}
 PLAIN = {"widths": (32,) * 4, "skip": 4, "upsample": "bilinear"}
 # No skip at full size: z cannot run straight into the picture; its fits peak a little higher.
 SHORT = {"widths": (32,) * 4, "skip": (0, 4, 4, 4), "upsample": "nearest"}
+DEEP_SHORT = {"widths": (32,) * 5, "skip": (0, 4, 4, 4, 4), "upsample": "nearest"}
 NOISE = {"channels": 32}
 
 TABLE = {
@@ -64,8 +65,9 @@ TABLE = {
         "paper": Preset(96, SHORT, NOISE, {"steps": 1000, "lr": 0.01}),
     },
     "denoise": {
-        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02, "jitter": 0.01}),
-        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02, "jitter": 0.01}),
+        # chosen by tools/study_presets.py
+        "smoke": Preset(64, DEEP_SHORT, NOISE, {"steps": 30, "lr": 0.01, "jitter": 1 / 30}),
+        "laptop": Preset(192, DEEP_SHORT, NOISE, {"steps": 1000, "lr": 0.01, "jitter": 1 / 30}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 1800, "lr": 0.01, "jitter": 1 / 30}),
     },
     "inpaint": {
