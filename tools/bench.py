@@ -19,15 +19,13 @@ from torch.nn import functional as F
 
 from dipcourse import degrade, fit, images, nets, presets
 
-PAPER = {"widths": (128,) * 5, "skip": 4}
-SMALL = {"widths": (32,) * 5, "skip": 4, "upsample": "nearest"}
 #: name → (settings of the network, side in pixels, steps of a turn on a CPU, on a GPU)
 ROWS = {
-    "small 128": (SMALL, 128, 40, 300),
-    "small 192": (SMALL, 192, 30, 300),
-    "small 256": (SMALL, 256, 20, 300),
-    "paper 256": (PAPER, 256, 4, 100),
-    "paper 512": (PAPER, 512, 1, 50),
+    "small 128": (presets.SMALL, 128, 40, 300),
+    "small 192": (presets.SMALL, 192, 30, 300),
+    "small 256": (presets.SMALL, 256, 20, 300),
+    "paper 256": (presets.PAPER, 256, 4, 100),
+    "paper 512": (presets.PAPER, 512, 1, 50),
 }
 JITTER = 1 / 30
 TURNS = 5

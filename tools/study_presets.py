@@ -20,34 +20,30 @@ import numpy as np
 import torch
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from dipcourse import degrade, fit, images, metrics, nets
+from dipcourse import degrade, fit, images, metrics, nets, presets
 
 STORE = Path(__file__).with_suffix(".json")
 SIGMA, SIDE = 25 / 255, 192
 MARKS = (15, 30, 45)  # seconds
-FIVE, NEAREST = (32,) * 5, "nearest"
-
-
-def short(*skips, **options):
-    """Nearest upsampling, and no skip at the finest scales: 0 marks those without."""
-    return {"widths": FIVE, "skip": skips or (0, 4, 4, 4, 4), "upsample": NEAREST} | options
+SHORT = presets.DEEP_SHORT
+FUNNEL = SHORT | {"widths": (16, 32, 64, 64, 64)}
 
 
 #: name → (settings of the network, channels of z, settings of the fit)
 CANDIDATES = {
-    "plain": ({"widths": FIVE, "upsample": NEAREST}, 32, {"lr": 0.02, "jitter": 0.01}),
-    "short": (short(), 32, {}),
-    "short fast": (short(), 32, {"lr": 0.02}),
-    "shorter": (short(0, 0, 4, 4, 4), 32, {}),
-    "short funnel": (short(widths=(16, 32, 64, 64, 64)), 32, {}),
-    "short wide": (short(widths=(48,) * 5), 32, {}),
-    "short thin z": (short(), 8, {}),
-    "short jitter": (short(), 32, {"jitter": 0.01}),
-    "short jitter 2": (short(), 32, {"jitter": 0.02}),
-    "short jitter 3": (short(), 32, {"jitter": 1 / 30}),
-    "fast jitter 2": (short(), 32, {"lr": 0.02, "jitter": 0.02}),
-    "funnel jitter": (short(widths=(16, 32, 64, 64, 64)), 32, {"jitter": 0.01}),
-    "funnel jitter 2": (short(widths=(16, 32, 64, 64, 64)), 32, {"jitter": 0.02}),
+    "plain": (presets.SMALL, 32, {"lr": 0.02, "jitter": 0.01}),
+    "short": (SHORT, 32, {}),
+    "short fast": (SHORT, 32, {"lr": 0.02}),
+    "shorter": (SHORT | {"skip": (0, 0, 4, 4, 4)}, 32, {}),
+    "short funnel": (FUNNEL, 32, {}),
+    "short wide": (SHORT | {"widths": (48,) * 5}, 32, {}),
+    "short thin z": (SHORT, 8, {}),
+    "short jitter": (SHORT, 32, {"jitter": 0.01}),
+    "short jitter 2": (SHORT, 32, {"jitter": 0.02}),
+    "short jitter 3": (SHORT, 32, {"jitter": 1 / 30}),
+    "fast jitter 2": (SHORT, 32, {"lr": 0.02, "jitter": 0.02}),
+    "funnel jitter": (FUNNEL, 32, {"jitter": 0.01}),
+    "funnel jitter 2": (FUNNEL, 32, {"jitter": 0.02}),
 }
 
 
