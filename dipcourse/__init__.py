@@ -15,13 +15,14 @@ Notation: a picture is a float32 tensor (1, C, H, W) with values in [0, 1].
     N, k       number of steps of a fit, and one of them: 0 … N − 1
 
 Modules, and the lesson that builds what is in them ("used" is plumbing):
-    images, history, presets, show, player, check    00 (used)
+    images, history, presets, recordings, show, player, check    00 (used)
     metrics    00; 03 for the frequency bands
     priors     01
-    degrade    00 noise, 01 operators (Downsample: 06), 03 shuffles
+    degrade    00 noise, 01 operators (Downsample, Blur: 06), 03 shuffles, 04 JPEG, 05 masks
     live       01 (used)
-    nets       01 PixelImage, 02 UNet
+    nets       01 PixelImage, 02 UNet, 05 ResNet and identity skips, 07 DeepDecoder
     fit        01 pixels, 02 networks
+    stopping   07
 """
 
 from importlib.metadata import version

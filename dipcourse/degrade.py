@@ -3,7 +3,12 @@
 The same operator object makes the measurement y and stands in the loss of the fit.
 """
 
+import io
+import math
+
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 from torch.nn import functional as F
 
@@ -120,6 +125,44 @@ def lanczos_weights(factor):
     return (weights / weights.sum()).float()
 
 
+class Blur(nn.Module):
+    """A(x): every pixel becomes a weighted mean of its surroundings, with Gaussian weights.
+
+    The weights exp(−d²/2σ²) reach ⌈3σ⌉ pixels to each side, along columns and then along rows, and
+    are divided by their sum. Beyond the border the edge pixel repeats. Channels are treated alike
+    and apart.
+
+    Args:
+        sigma: standard deviation of the Gaussian, in pixels.
+
+    Raises:
+        ValueError: sigma is not positive, or so large (above 100) that it must be a mistake.
+
+    Built in lesson 06 (used).
+
+    >>> Blur(1.5)(torch.ones(1, 3, 16, 32)).shape
+    torch.Size([1, 3, 16, 32])
+    """
+
+    mask = None
+
+    def __init__(self, sigma):
+        super().__init__()
+        if not 0 < sigma <= 100:
+            raise ValueError(f"sigma={sigma}: give the width of the blur in pixels, such as 1.5")
+        self.reach = math.ceil(3 * sigma)
+        distance = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)
+        weights = torch.exp(-(distance**2) / (2 * sigma**2))
+        self.register_buffer("kernel", (weights / weights.sum()).float())
+
+    def forward(self, x):
+        x = F.pad(x, (self.reach,) * 4, mode="replicate")
+        for shape in ((-1, 1), (1, -1)):  # along columns, along rows
+            kernel = self.kernel.view(1, 1, *shape).expand(x.shape[1], -1, -1, -1)
+            x = F.conv2d(x, kernel, groups=x.shape[1])
+        return x
+
+
 def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
     """Add noise whose standard deviation is sigma.
 
@@ -168,6 +211,34 @@ def _salt_pepper(x, sigma, generator):
     return torch.where(hit < share, (white < 0.5).to(x), x)
 
 
+def jpeg(x, quality):
+    """What is left of a picture after it was saved as a JPEG file.
+
+    The picture is rounded to 8 bits; the file keeps the colours at half the resolution (4:2:0).
+
+    Args:
+        x: tensor (1, C, H, W) in [0, 1].
+        quality: whole number from 1 (smallest file) to 95 (hardly a loss), as in Pillow.
+
+    Returns:
+        Tensor (1, C, H, W).
+
+    Raises:
+        ValueError: x is not a picture, or a quality that does not exist.
+
+    Built in lesson 04.
+
+    >>> jpeg(torch.full((1, 3, 16, 17), 0.5), quality=10).shape
+    torch.Size([1, 3, 16, 17])
+    """
+    if not isinstance(quality, int) or not 1 <= quality <= 95:
+        raise ValueError(f"quality={quality!r}: use a whole number from 1 to 95")
+    file = io.BytesIO()
+    eight_bits = (images.to_numpy(x) * 255).round().astype(np.uint8)
+    Image.fromarray(eight_bits).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return images.from_numpy(np.asarray(Image.open(file))).to(x)
+
+
 def random_mask(height, width, keep, generator=None):
     """A mask that keeps each pixel with the same chance, for all channels at once.
 
@@ -191,6 +262,85 @@ def random_mask(height, width, keep, generator=None):
     if not 0 < keep < 1:
         raise ValueError(f"keep={keep}: use a share between 0 and 1, such as 0.5")
     return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
+
+
+def text_mask(height, width, text="Deep Image Prior. ", size=14):
+    """A mask that hides lines of text, written over the whole picture again and again.
+
+    Each line goes on where the line above was cut off. A few large words make a watermark.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        text: what to write; spaces at its end keep the repetitions apart.
+        size: size of the letters in pixels; a line is about as high.
+
+    Returns:
+        Tensor (1, 1, height, width): 0 under the letters, 1 elsewhere.
+
+    Raises:
+        ValueError: there is nothing to write, or letters of less than 5 pixels.
+
+    Source: the text inpainting of Ulyanov et al., IJCV 2020, section 3.3; the letters are those of
+    the font that comes with Pillow.
+    Built in lesson 05.
+
+    >>> text_mask(64, 48).shape
+    torch.Size([1, 1, 64, 48])
+    """
+    if not text.strip():
+        raise ValueError(f"text={text!r}: give at least one letter")
+    if not size >= 5:
+        raise ValueError(f"size={size}: smaller letters than 5 pixels cannot be drawn")
+    font = ImageFont.load_default(size)
+    text = text.replace("\n", " ")
+    length = math.ceil(font.getlength(text))
+    line = text * (width // length + 2)
+    page = Image.new("1", (width, height), 1)
+    for i in range(math.ceil(height / size)):
+        place = -(i * width % length), i * size
+        ImageDraw.Draw(page).text(place, line, fill=0, font=font, anchor="la")
+    return require_mask(images.from_numpy(np.asarray(page)))
+
+
+def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
+    """A mask that hides one region: rows top … bottom − 1 and columns left … right − 1.
+
+    Args:
+        height: pixels of the picture.
+        width: pixels of the picture.
+        top: first hidden row.
+        left: first hidden column.
+        bottom: the row after the last hidden one.
+        right: the column after the last hidden one.
+        shape: "rectangle", or "ellipse" for the largest ellipse in it.
+
+    Returns:
+        Tensor (1, 1, height, width): 0 in the hole, 1 elsewhere.
+
+    Raises:
+        ValueError: the hole is empty, leaves the picture or covers all of it; an unknown shape.
+
+    Built in lesson 05.
+
+    >>> hole_mask(8, 8, top=2, left=2, bottom=6, right=5).sum()
+    tensor(52.)
+    """
+    if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+        raise ValueError(
+            f"rows {top} … {bottom} and columns {left} … {right} are no region of a picture of "
+            f"{height} × {width}: use 0 ≤ top < bottom ≤ height and 0 ≤ left < right ≤ width"
+        )
+    # from −1 to 1 inside the hole, at the pixels' centres
+    down = (2 * torch.arange(height) + 1 - top - bottom)[:, None] / (bottom - top)
+    across = (2 * torch.arange(width) + 1 - left - right)[None] / (right - left)
+    if shape == "rectangle":
+        hidden = (down.abs() < 1) & (across.abs() < 1)
+    elif shape == "ellipse":
+        hidden = down**2 + across**2 < 1
+    else:
+        raise ValueError(f"shape={shape!r}: use 'rectangle' or 'ellipse'")
+    return require_mask(~hidden[None, None])
 
 
 def require_mask(mask):

@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dipcourse import images
+from dipcourse import images, memory
 from dipcourse.history import History
 
 LOOK_EVERY = 25  # steps between two looks of the host at the loss; each look waits for a GPU
 PROBES = 1024  # values of the output that the windowed variance watches
-# Layout of pictures in memory. Convolutions in bfloat16 are made for channels_last; in float32 it
-# is slower on processors without AVX-512 (`python -m tools.bench`).
-LAYOUTS = {"float32": torch.contiguous_format, "bfloat16": torch.channels_last}
+PRECISIONS = "float32", "bfloat16"
+CHECKPOINT_EVERY = 25  # good steps between two checkpoints of the rollback
+ROLLBACKS_IN_A_ROW = 20  # to the same checkpoint; then the fit has diverged
 OPTIMIZERS = {
     "adam": partial(torch.optim.Adam, fused=True),  # one call for all parameters
+    # forgets the large gradients of the first steps within 20 steps, not within 1000
+    "quick adam": partial(torch.optim.Adam, betas=(0.9, 0.95), fused=True),
     "gradient descent": torch.optim.SGD,
 }
 _last_interrupt = -np.inf
@@ -49,6 +51,7 @@ def fit(
     optimizer="adam",
     holdout=None,
     window=None,
+    rollback=None,
     average=0.99,
     precision=None,
     device=None,
@@ -68,10 +71,15 @@ def fit(
         lr: learning rate.
         jitter: standard deviation of fresh normal noise that is added to z at each step.
         prior: function of the output that is added to the loss, or None.
-        optimizer: "adam", "gradient descent", or any class of torch.optim.
+        optimizer: "adam", "quick adam" (β₂ = 0.95, not 0.999: fewer steps to a good picture),
+            "gradient descent", or any class of torch.optim.
         holdout: tensor (1, 1, h, w), ones where values of y are kept out of the loss; their error
             at each step is in ``history.held_out``. None: nothing.
         window: number of steps W over which ``history.variance`` is taken. None: no variance.
+        rollback: a factor above 1: a step whose loss is more than so many times the loss at the
+            last checkpoint (or not finite) is undone. Weights, optimiser and running mean go back
+            there, the gradient is not used, the learning rate is halved from there on, and
+            ``history.rollbacks`` has the step. Looking at every loss slows a GPU down. None: off.
         average: decay β of the running mean m ← β·m + (1 − β)·x̂, which is divided by 1 − βᵏ.
         precision: "float32" or "bfloat16" for the network; None takes bfloat16 where the hardware
             has it.
@@ -87,6 +95,7 @@ def fit(
 
     Raises:
         ValueError: sizes or settings that do not fit together.
+        MemoryError: the fit needs more memory than is free; nothing was started.
         FitDiverged: the loss is not finite; the error's ``history`` holds what came before.
 
     Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020, equation 2.
@@ -115,6 +124,7 @@ def fit(
         optimizer=optimizer,
         holdout=holdout,
         window=window,
+        rollback=rollback,
         average=average,
         precision=precision,
         device=device,
@@ -171,6 +181,7 @@ class Stepper:
         optimizer="adam",
         holdout=None,
         window=None,
+        rollback=None,
         average=0.99,
         precision=None,
         device=None,
@@ -183,9 +194,10 @@ class Stepper:
             raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
         self.device = torch.device(device or best_device())
         self.precision = precision or best_precision(self.device)
-        if self.precision not in LAYOUTS:
+        if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
-        layout = LAYOUTS[self.precision]
+        memory.require(net, z, self.precision, self.device)
+        layout = _layout(self.device, self.precision)
         self.net = net.to(self.device, memory_format=layout).train()
         # a copy: the caller's own operator stays on the device where it is
         self.operator = copy.deepcopy(operator).to(self.device)
@@ -196,20 +208,22 @@ class Stepper:
         self.optimizer = _optimizer(optimizer)(net.parameters(), lr=lr)
         self.known, self.held_out = _split(operator.mask, holdout, self.y)
         self.window = None if window is None else _Window(window, seed)
-        self.k, self.output, self._sum = 0, None, 0
+        self.k, self.output, self._sum, self._weight = 0, None, 0, 0
         self._scalars = {"loss": [], "held_out": [], "variance": []}
+        self._guard = None if rollback is None else _Rollback(rollback)
         self._film = {}
         self._started = time.perf_counter()
         self.settings = {
             "net": type(net).__name__,
             "parameters": sum(p.numel() for p in net.parameters()),
             "operator": type(operator).__name__,
-            "optimizer": type(self.optimizer).__name__,
+            "optimizer": optimizer if isinstance(optimizer, str) else type(self.optimizer).__name__,
             "lr": lr,
             "jitter": jitter,
             "prior": prior is not None,
             "average": average,
             "window": window,
+            "rollback": rollback,
             "seed": seed,
             "precision": self.precision,
             "device": str(self.device),
@@ -223,17 +237,22 @@ class Stepper:
         measured = self.operator(output)
         if measured.shape != self.y.shape:
             raise ValueError(
-                f"A(net(z)) has shape {tuple(measured.shape)}, y {tuple(self.y.shape)}: make z as "
-                "high and wide as the picture you want, and y with the same operator"
+                f"A(net(z)) has shape {tuple(measured.shape)}, y {tuple(self.y.shape)}: make z so "
+                "that net(z) is as high and wide as the picture (a UNet keeps the size of z, a "
+                "DeepDecoder doubles it at each scale), and y with the same operator"
             )
         error = (measured - self.y) ** 2
         loss = _mean(error, self.known)
         if self.prior is not None:
             loss = loss + self.prior(output)
         seen = output.detach().clone()  # a PixelImage's output changes with the update
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        accepted = self._guard is None or self._guard.accepts(loss.item(), self)
+        if accepted:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            self._sum = self.average * self._sum + (1 - self.average) * seen
+            self._weight = self.average * self._weight + 1 - self.average
         self._record(seen, loss.detach(), error.detach())
 
     def snapshot(self):
@@ -243,19 +262,23 @@ class Stepper:
     def look(self):
         """The last loss as a float; raises FitDiverged if one since the last look is not finite."""
         recent = torch.stack(self._scalars["loss"][-LOOK_EVERY:])
-        if not torch.isfinite(recent).all():
-            history = self.history()
-            raise FitDiverged(
-                f"the loss is not finite after step {len(history.loss)}. Lower the learning rate "
-                f"(lr={self.settings['lr']}), or, if it is small already, use precision='float32'. "
-                "The steps before are in this error's .history",
-                history,
-            )
+        if not torch.isfinite(recent).all() and len(self.history().loss) < self.k:
+            self.give_up()
         return recent[-1].item()
+
+    def give_up(self):
+        """Raise FitDiverged with the steps so far."""
+        history = self.history()
+        raise FitDiverged(
+            f"the loss left all bounds after step {len(history.loss)}. Lower the learning rate "
+            f"(lr={self.settings['lr']}), or, if it is small already, use precision='float32'. "
+            "The steps before are in this error's .history",
+            history,
+        )
 
     @property
     def mean(self):
-        return self._sum / (1 - self.average**self.k)
+        return self._sum / self._weight
 
     def history(self, interrupted=False):
         """All steps so far as a ``History``; steps whose loss is not finite are left out."""
@@ -265,7 +288,9 @@ class Stepper:
             self.snapshot()
         seconds = time.perf_counter() - self._started
         loss = _numbers(self._scalars["loss"])
+        rollbacks = [] if self._guard is None else self._guard.steps
         finite = np.isfinite(loss)
+        finite[rollbacks] = True  # undone, so the steps after it are sound
         good = self.k if finite.all() else max(1, int(finite.argmin()))
         film = {k: pair for k, pair in self._film.items() if k < good} or self._film
         frames, means = (torch.stack(pictures) for pictures in zip(*film.values(), strict=True))
@@ -284,6 +309,7 @@ class Stepper:
             settings={**self.settings, "steps": good},
             held_out=_numbers(self._scalars["held_out"], good),
             variance=_numbers(self._scalars["variance"], good),
+            rollbacks=np.array(rollbacks, dtype=int),
             interrupted=interrupted,
         )
 
@@ -300,7 +326,6 @@ class Stepper:
         return self.z.add(noise.as_strided(self.z.shape, self.z.stride()), alpha=self.jitter)
 
     def _record(self, output, loss, error):
-        self._sum = self.average * self._sum + (1 - self.average) * output
         self._scalars["loss"].append(loss)
         if self.held_out is not None:
             self._scalars["held_out"].append(_mean(error, self.held_out))
@@ -308,6 +333,49 @@ class Stepper:
             self._scalars["variance"].append(self.window.push(output))
         self.output = output
         self.k += 1
+
+
+class _Rollback:
+    """Goes back to the last checkpoint when the loss jumps."""
+
+    def __init__(self, factor):
+        if not factor > 1:
+            raise ValueError(f"rollback={factor!r}: use a factor above 1, or None")
+        self.factor, self.steps = factor, []
+        self._good, self._in_a_row, self._saved = 0, 0, None
+
+    def accepts(self, loss, stepper):
+        """True if a step may be made from here; else the stepper is back at its checkpoint."""
+        if self._saved is not None and not loss <= self.factor * self._saved["loss"]:
+            self._restore(stepper)
+            self.steps.append(stepper.k)
+            return False
+        if self._good % CHECKPOINT_EVERY == 0:
+            self._save(loss, stepper)
+        self._good += 1
+        return True
+
+    def _save(self, loss, stepper):
+        # copies: a state_dict holds the live tensors themselves, which the next step overwrites
+        state = stepper.net.state_dict(), stepper.optimizer.state_dict()
+        self._saved = {
+            "loss": loss,
+            "state": copy.deepcopy(state),
+            "mean": (stepper._sum, stepper._weight),
+        }
+        self._in_a_row = 0
+
+    def _restore(self, stepper):
+        self._in_a_row += 1
+        if self._in_a_row > ROLLBACKS_IN_A_ROW:
+            stepper.give_up()
+        rates = [group["lr"] for group in stepper.optimizer.param_groups]
+        weights, optimizer = copy.deepcopy(self._saved["state"])
+        stepper.net.load_state_dict(weights)
+        stepper.optimizer.load_state_dict(optimizer)
+        stepper._sum, stepper._weight = self._saved["mean"]
+        for group, lr in zip(stepper.optimizer.param_groups, rates, strict=True):
+            group["lr"] = lr / 2  # from the same state the same rate might make the same jump
 
 
 class _Window:
@@ -392,6 +460,15 @@ def best_precision(device):
     else:
         has = False
     return "bfloat16" if has else "float32"
+
+
+def _layout(device, precision):
+    """How pictures lie in memory: as the convolutions of this hardware want it.
+
+    In float32, channels_last is faster with AVX-512 and slower without (`python -m tools.bench`).
+    """
+    wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return torch.channels_last if wide or precision == "bfloat16" else torch.contiguous_format
 
 
 def _optimizer(name_or_class):

@@ -2,12 +2,16 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-FORMAT = "dipcourse-history-1"
+from dipcourse import _jpeg
+
+FORMAT = "dipcourse-history-2"
+READABLE = ("dipcourse-history-1", FORMAT)
 
 
 @dataclass
@@ -27,6 +31,7 @@ class History:
         held_out: array (N,), the error on the held-out values at each step, or None.
         variance: array (N,), the windowed variance of the outputs at each step, or None
             (NaN until the window is full).
+        rollbacks: array of the steps that were undone because the loss jumped (see ``fit``).
         interrupted: True if the fit was stopped by hand.
 
     Built in lesson 00.
@@ -47,6 +52,7 @@ class History:
     settings: dict = field(default_factory=dict)
     held_out: np.ndarray | None = None
     variance: np.ndarray | None = None
+    rollbacks: np.ndarray = field(default_factory=lambda: np.array([], dtype=int))
     interrupted: bool = False
 
     def __len__(self):
@@ -67,13 +73,23 @@ class History:
         """The index i of the kept frame whose step is nearest to the given one."""
         return int(np.abs(self.steps - step).argmin())
 
-    def save(self, path):
-        """Write everything into one compressed file (.npz is added to a bare name)."""
-        tensors = {k: getattr(self, k).numpy() for k in ("frames", "means", "final", "mean")}
+    def save(self, path, rounding=None):
+        """Write everything into one compressed file (.npz is added to a bare name).
+
+        Args:
+            path: the file.
+            rounding: None keeps every bit. A number of grey levels, such as 4, makes the file
+                several times smaller: frames and means become JPEG whose frequencies are rounded to
+                multiples of it, final and mean are clipped and rounded to whole grey levels.
+        """
+        pictures = {k: getattr(self, k) for k in ("frames", "means", "final", "mean")}
+        arrays = {
+            k: v.numpy() if rounding is None else _rounded(v, rounding) for k, v in pictures.items()
+        }
         optional = {k: v for k in ("held_out", "variance") if (v := getattr(self, k)) is not None}
         about = {
             "seconds": self.seconds,
-            "settings": self.settings,
+            "settings": self.settings | ({} if rounding is None else {"rounding": rounding}),
             "interrupted": self.interrupted,
         }
         np.savez_compressed(
@@ -82,29 +98,50 @@ class History:
             about=json.dumps(about),
             loss=self.loss,
             steps=self.steps,
-            **tensors,
+            rollbacks=self.rollbacks,
+            **arrays,
             **optional,
         )
 
     @classmethod
     def load(cls, path):
-        """Read a file written by ``save``.
+        """Read a file written by ``save``, rounded or not.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is cut off, or is not a History.
+            ValueError: the file is cut off, is not a History, or comes from a newer version.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {key: file[key] for key in file.files}
-            if str(data.pop("format")) != FORMAT:
-                raise KeyError("format")
+            version = str(data.pop("format"))
             about = json.loads(str(data.pop("about")))
-        except (zipfile.BadZipFile, EOFError, KeyError, ValueError, TypeError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError):
             raise ValueError(
                 f"{path} is not a complete History file: it was cut off or written by another "
                 "program. Run the fit again and save it anew."
             ) from None
+        if version not in READABLE:
+            raise ValueError(
+                f"{path} has the format {version!r}, and this version of dipcourse reads "
+                f"{' and '.join(READABLE)}: load it with the version that wrote it."
+            )
         for key in ("frames", "means", "final", "mean"):
-            data[key] = torch.from_numpy(data[key])
+            data[key] = _restored(key, data[key])
         return cls(**data, **about)
+
+
+def _rounded(pictures, rounding):
+    """Frames (F, C, H, W) as an array of JPEG texts; a float picture in whole grey levels."""
+    if pictures.dtype == torch.uint8:
+        return np.array([_jpeg.encode(frame, rounding) for frame in pictures])
+    return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+
+
+def _restored(key, array):
+    """The tensor that an array of a file stands for."""
+    if array.dtype.kind == "S":
+        return torch.stack([_jpeg.decode(data) for data in array])
+    tensor = torch.from_numpy(array)
+    whole_levels = key in ("final", "mean") and tensor.dtype == torch.uint8
+    return tensor.float() / 255 if whole_levels else tensor

@@ -39,7 +39,8 @@ class UNet(nn.Module):
         out_channels: channels of the picture, 1 or 3.
         widths: channels of each scale, finest first; 1 to 6 scales.
         skip: channels of the skips, one number for all scales or one for each; 0 for none, which
-            makes the network an hourglass.
+            makes the network an hourglass; "identity" leads all channels across as they are
+            (at the finest scale those of z), without a convolution.
         upsample: "bilinear", "nearest" or "transposed".
 
     Returns (on a call):
@@ -60,22 +61,25 @@ class UNet(nn.Module):
     def __init__(self, in_channels, out_channels, widths=(128,) * 5, skip=4, upsample="bilinear"):
         super().__init__()
         widths = tuple(widths)
-        skips = (skip,) * len(widths) if isinstance(skip, int) else tuple(skip)
+        skips = tuple(skip) if isinstance(skip, tuple | list) else (skip,) * len(widths)
         if not 1 <= len(widths) <= 6 or min(widths) < 1:
             raise ValueError(f"widths={widths}: use 1 to 6 scales of at least 1 channel")
-        if len(skips) != len(widths) or min(skips) < 0:
-            raise ValueError(f"skip={skip}: use one number, or {len(widths)}, one for each scale")
+        if len(skips) != len(widths) or not all(map(_is_skip, skips)):
+            raise ValueError(
+                f"skip={skip!r}: use one number or 'identity', or {len(widths)}, one for each scale"
+            )
         if upsample not in ("bilinear", "nearest", "transposed"):
             raise ValueError(f"upsample={upsample!r}: use 'bilinear', 'nearest' or 'transposed'")
         self.in_channels = in_channels
         self.down, self.skip = nn.ModuleList(), nn.ModuleList()
         self.enlarge, self.up = nn.ModuleList(), nn.ModuleList()
-        entering = in_channels
+        entering, crossing = in_channels, []
         for width, across in zip(widths, skips, strict=True):
             self.down.append(nn.Sequential(block(entering, width, stride=2), block(width, width)))
-            self.skip.append(block(entering, across, kernel=1) if across else None)
+            self.skip.append(_skipping(entering, across))
+            crossing.append(entering if across == "identity" else across)
             entering = width
-        for i, (width, across) in enumerate(zip(widths, skips, strict=True)):
+        for i, (width, across) in enumerate(zip(widths, crossing, strict=True)):
             below = widths[min(i + 1, len(widths) - 1)]
             self.enlarge.append(_enlarging(below, upsample))
             self.up.append(
@@ -88,9 +92,7 @@ class UNet(nn.Module):
         self.out = nn.Conv2d(widths[0], out_channels, 1)
 
     def forward(self, z):
-        if z is None or z.ndim != 4 or z.shape[1] != self.in_channels:
-            got = None if z is None else tuple(z.shape)
-            raise ValueError(f"z has shape {got}, needed is (1, {self.in_channels}, H, W)")
+        _require_input(z, self.in_channels)
         height, width = z.shape[2:]
         x = self._pad(z)
         across = []
@@ -100,8 +102,7 @@ class UNet(nn.Module):
         for enlarge, up in zip(reversed(self.enlarge), reversed(self.up), strict=True):
             x, side = enlarge(x), across.pop()
             x = up(x if side is None else torch.cat([side, x], dim=1))
-        # float32 before the sigmoid: bfloat16 would leave about 8 bits a value
-        return torch.sigmoid(self.out(x).float())[:, :, :height, :width]
+        return _picture(self.out(x))[:, :, :height, :width]
 
     def _pad(self, z):
         """To a multiple of 2^scales, and so large that the deepest level has 2 × 2 pixels."""
@@ -110,6 +111,94 @@ class UNet(nn.Module):
         if (height, width) == z.shape[2:]:
             return z
         return F.pad(z, (0, width - z.shape[3], 0, height - z.shape[2]), mode="replicate")
+
+
+class ResNet(nn.Module):
+    """The network without scales that the paper compares with: residual blocks at full size.
+
+    A convolution, then ``blocks`` times x + (convolution, BatchNorm, LeakyReLU, convolution,
+    BatchNorm), then a convolution to the picture's channels.
+
+    Args:
+        in_channels: channels of z.
+        out_channels: channels of the picture, 1 or 3.
+        width: channels inside.
+        blocks: number of residual blocks, at least 1.
+
+    Returns (on a call):
+        Tensor (1, out_channels, H, W), float32 in [0, 1], for z of shape (1, in_channels, H, W).
+
+    Raises:
+        ValueError: no block or no channel; on a call: z of another shape.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020, figure 8 ("ResNet, depth 8").
+    Built in lesson 05.
+
+    >>> ResNet(8, 3, width=16, blocks=2)(torch.zeros(1, 8, 17, 30)).shape
+    torch.Size([1, 3, 17, 30])
+    """
+
+    def __init__(self, in_channels, out_channels, width=32, blocks=8):
+        super().__init__()
+        if width < 1 or blocks < 1:
+            raise ValueError(f"width={width}, blocks={blocks}: use at least 1 of each")
+        self.in_channels = in_channels
+        self.enter = block(in_channels, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(block(width, width), *block(width, width)[:2]) for _ in range(blocks)
+        )
+        self.out = nn.Conv2d(width, out_channels, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, z):
+        x = self.enter(_require_input(z, self.in_channels))
+        for change in self.blocks:
+            x = x + change(x)
+        return _picture(self.out(x))
+
+
+class DeepDecoder(nn.Module):
+    """A network so small that it cannot hold the noise: it mixes channels and enlarges.
+
+    Each scale is a 1 × 1 convolution, bilinear enlargement by 2, ReLU and BatchNorm; a last 1 × 1
+    convolution makes the picture. No filter looks at a pixel's neighbours, only the enlargement
+    does. The picture is 2^scales times as high and wide as z.
+
+    Args:
+        in_channels: channels of z; the paper uses as many as ``width``.
+        out_channels: channels of the picture, 1 or 3.
+        width: channels of all scales; the fewer, the smoother the picture.
+        scales: how often the size doubles, at least 1.
+
+    Returns (on a call):
+        Tensor (1, out_channels, H·2^scales, W·2^scales), float32 in [0, 1], for z of shape
+        (1, in_channels, H, W).
+
+    Raises:
+        ValueError: no scale or no channel; on a call: z of another shape.
+
+    Source: Heckel and Hand, Deep Decoder, ICLR 2019, equation 1; with d scales of k channels it
+    has that paper's dk² + 2dk + 3k parameters.
+    Built in lesson 07.
+
+    >>> z = fixed_input(64, 96 // 2**5, 64 // 2**5)
+    >>> DeepDecoder(64, 3, width=64, scales=5)(z).shape
+    torch.Size([1, 3, 96, 64])
+    """
+
+    def __init__(self, in_channels, out_channels, width=64, scales=5):
+        super().__init__()
+        if width < 1 or scales < 1:
+            raise ValueError(f"width={width}, scales={scales}: use at least 1 of each")
+        self.in_channels = in_channels
+        layers = []
+        for entering in (in_channels,) + (width,) * (scales - 1):
+            mix = nn.Conv2d(entering, width, 1, bias=False)
+            layers += [mix, _enlarging(width, "bilinear"), nn.ReLU(), nn.BatchNorm2d(width)]
+        self.body = nn.Sequential(*layers)
+        self.out = nn.Conv2d(width, out_channels, 1, bias=False)
+
+    def forward(self, z):
+        return _picture(self.out(self.body(_require_input(z, self.in_channels))))
 
 
 def block(entering, leaving, kernel=3, stride=1):
@@ -135,6 +224,28 @@ def block(entering, leaving, kernel=3, stride=1):
         nn.BatchNorm2d(leaving),
         nn.LeakyReLU(SLOPE),
     )
+
+
+def _require_input(z, channels):
+    if z is None or z.ndim != 4 or z.shape[1] != channels:
+        got = None if z is None else tuple(z.shape)
+        raise ValueError(f"z has shape {got}, needed is (1, {channels}, H, W)")
+    return z
+
+
+def _picture(x):
+    # float32 before the sigmoid: bfloat16 would leave about 8 bits a value
+    return torch.sigmoid(x.float())
+
+
+def _is_skip(skip):
+    return skip == "identity" or (isinstance(skip, int) and skip >= 0)
+
+
+def _skipping(channels, skip):
+    if skip == "identity":
+        return nn.Identity()
+    return block(channels, skip, kernel=1) if skip else None
 
 
 def _enlarging(channels, upsample):

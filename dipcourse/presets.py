@@ -56,8 +56,15 @@ PLAIN = {"widths": (32,) * 4, "skip": 4, "upsample": "bilinear"}
 # No skip at full size: z cannot run straight into the picture; its fits peak a little higher.
 SHORT = {"widths": (32,) * 4, "skip": (0, 4, 4, 4), "upsample": "nearest"}
 DEEP_SHORT = {"widths": (32,) * 5, "skip": (0, 4, 4, 4, 4), "upsample": "nearest"}
-NOISE = {"channels": 32}
+# As DEEP_SHORT, with fewer channels where a step costs most: at full size.
+FUNNEL = DEEP_SHORT | {"widths": (16, 32, 32, 32, 32)}
+DEEP_FUNNEL = DEEP_SHORT | {"widths": (16, 32, 64, 64, 64)}
+# Skips only at the size of y (×4) and below: finer ones bring z's noise where A does not see it.
+COARSE_SKIPS = DEEP_SHORT | {"skip": (0, 0, 4, 4, 4)}
+NOISE, THIN = {"channels": 32}, {"channels": 8}
+QUICK = {"lr": 0.005, "optimizer": "quick adam"}
 
+# tools/study_presets.py is the table behind the laptop's settings
 TABLE = {
     "overfit": {
         "smoke": Preset(32, SHORT, NOISE, {"steps": 30, "lr": 0.01}),
@@ -65,19 +72,18 @@ TABLE = {
         "paper": Preset(96, SHORT, NOISE, {"steps": 1000, "lr": 0.01}),
     },
     "denoise": {
-        # chosen by tools/study_presets.py
-        "smoke": Preset(64, DEEP_SHORT, NOISE, {"steps": 30, "lr": 0.01, "jitter": 1 / 30}),
-        "laptop": Preset(192, DEEP_SHORT, NOISE, {"steps": 1000, "lr": 0.01, "jitter": 1 / 30}),
+        "smoke": Preset(64, FUNNEL, THIN, {"steps": 30, "jitter": 1 / 30, **QUICK}),
+        "laptop": Preset(192, FUNNEL, THIN, {"steps": 500, "jitter": 1 / 30, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 1800, "lr": 0.01, "jitter": 1 / 30}),
     },
     "inpaint": {
-        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02}),
-        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02}),
+        "smoke": Preset(64, DEEP_FUNNEL, THIN, {"steps": 30, "jitter": 0.02, **QUICK}),
+        "laptop": Preset(192, DEEP_FUNNEL, THIN, {"steps": 500, "jitter": 0.02, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 11000, "lr": 0.001, "jitter": 0.03}),
     },
     "superres": {
-        "smoke": Preset(64, SMALL, NOISE, {"steps": 30, "lr": 0.02}),
-        "laptop": Preset(192, SMALL, NOISE, {"steps": 600, "lr": 0.02}),
+        "smoke": Preset(64, COARSE_SKIPS, NOISE, {"steps": 30, **QUICK}),
+        "laptop": Preset(192, COARSE_SKIPS, NOISE, {"steps": 500, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 2000, "lr": 0.01, "jitter": 0.03}),
     },
     "curves": {

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from dipcourse import degrade, images, metrics
 
@@ -22,6 +25,7 @@ OPERATORS = [
     (degrade.Downsample(2), (1, 3, 8, 12)),
     (degrade.Downsample(3), (1, 1, 9, 12)),
     (degrade.Downsample(4), (1, 1, 8, 16)),
+    (degrade.Blur(0.8), (1, 3, 8, 10)),
 ]
 
 
@@ -68,6 +72,53 @@ def test_downsampling_treats_channels_apart():
     assert torch.allclose(degrade.Downsample(2)(x), x[:, :, :4, :4], atol=1e-6)
 
 
+@pytest.mark.parametrize("sigma", [0.4, 1.5])
+def test_blur_has_the_written_weights(sigma):
+    x = torch.zeros(1, 1, 33, 35)
+    x[0, 0, 16, 17] = 1
+    spread = degrade.Blur(sigma)(x)[0, 0]
+    rows, columns = torch.arange(33)[:, None] - 16, torch.arange(35)[None] - 17
+    want = torch.exp(-(rows**2 + columns**2) / (2 * sigma**2))
+    want[(torch.maximum(rows.abs(), columns.abs()) > math.ceil(3 * sigma))] = 0
+    assert torch.allclose(spread, want / want.sum(), atol=1e-6)
+
+
+def test_blur_repeats_the_border_and_keeps_channels_apart():
+    edge = torch.zeros(1, 3, 16, 16)
+    edge[:, 1] = 1
+    assert torch.allclose(degrade.Blur(2.0)(edge), edge, atol=1e-6)
+    ramp = torch.arange(16.0).expand(1, 1, 16, -1)
+    blurred = degrade.Blur(1.0)(ramp)[0, 0, 8]
+    assert torch.allclose(blurred[3:-3], ramp[0, 0, 8, 3:-3], atol=1e-5)
+    weights = torch.exp(-(torch.arange(-3.0, 4.0) ** 2) / 2)
+    want = (weights * torch.tensor([0.0, 0, 0, 0, 1, 2, 3])).sum() / weights.sum()
+    assert blurred[0] == pytest.approx(want.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_jpeg_is_what_pillow_writes_and_reads(grey, tmp_path):
+    x = images.load("face", 65, grey=grey)
+    array = (images.to_numpy(x) * 255).round().astype("uint8")
+    Image.fromarray(array).save(tmp_path / "x.jpg", quality=10)
+    y = degrade.jpeg(x, 10)
+    assert torch.equal(y, images.load(tmp_path / "x.jpg"))
+    assert y.shape == x.shape
+    assert y.dtype == torch.float32
+
+
+def test_jpeg_gets_worse_with_its_quality_and_loses_colours_first():
+    x = images.load("face", 64)
+    scores = [metrics.psnr(degrade.jpeg(x, quality), x) for quality in (5, 10, 20, 50, 95)]
+    assert scores == sorted(scores)
+    assert scores[-1] > scores[0] + 10
+    stripes = torch.zeros(1, 3, 16, 16)
+    stripes[:, 0, :, ::2] = 1  # red at every second column
+    stripes[:, 1, :, ::2] = -0.299 / 0.587 * 0.5  # … without a change of brightness
+    stripes[:, 1] += 0.4
+    stripes[:, 0] *= 0.5
+    assert degrade.jpeg(stripes, 95)[:, 0].std() < 0.2 * stripes[:, 0].std()
+
+
 def test_operators_have_nothing_to_train():
     for operator, _ in OPERATORS:
         assert not list(operator.parameters())
@@ -107,6 +158,47 @@ def test_masks_keep_about_the_share_asked_for(height, width, keep, seed):
     assert mask.shape == (1, 1, height, width)
     spread = (keep * (1 - keep) / mask.numel()) ** 0.5
     assert abs(mask.mean().item() - keep) < 6 * spread
+
+
+@pytest.mark.parametrize("size", [10, 14, 40])
+@pytest.mark.parametrize("shape", [(64, 96), (192, 70)])
+def test_text_covers_the_whole_picture_alike_each_time(shape, size):
+    mask = degrade.text_mask(*shape, size=size)
+    assert mask.shape == (1, 1, *shape)
+    assert set(mask.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(mask, degrade.text_mask(*shape, size=size))
+    assert 0.1 < 1 - mask.mean() < 0.35
+    hidden = 1 - mask[:, :, : -size // 2]  # the last line may be cut off
+    for top in range(0, hidden.shape[2] - 2 * size, size):
+        for left in range(0, hidden.shape[3] - 2 * size, size):
+            assert hidden[:, :, top : top + 2 * size, left : left + 2 * size].any()
+
+
+def test_a_line_of_text_goes_on_where_the_one_above_ended():
+    height, width, size = 20, 50, 20
+    wide = degrade.text_mask(height, 2 * width, "abc defgh ijkl mnop", size)
+    two = degrade.text_mask(2 * height, width, "abc defgh ijkl mnop", size)
+    assert torch.equal(two[:, :, :height], wide[..., :width])
+    assert torch.equal(two[:, :, size:, :], wide[..., width:])
+
+
+def test_a_watermark_says_what_it_was_told():
+    masks = [degrade.text_mask(60, 60, text, 40) for text in ("I  ", "M  ", "I\n ")]
+    assert 1 - masks[0].mean() < 0.8 * (1 - masks[1].mean())
+    assert torch.equal(masks[0], masks[2])
+
+
+def test_holes_are_where_they_should_be():
+    mask = degrade.hole_mask(10, 12, top=2, left=3, bottom=5, right=9)
+    want = torch.ones(1, 1, 10, 12)
+    want[:, :, 2:5, 3:9] = 0
+    assert torch.equal(mask, want)
+    assert not degrade.hole_mask(8, 8, 0, 0, 8, 4)[..., :4].any()  # up to the border
+    ellipse = degrade.hole_mask(100, 120, 20, 30, 60, 110, shape="ellipse")[0, 0]
+    rows, columns = (ellipse == 0).nonzero().unbind(1)
+    assert [rows.min(), rows.max(), columns.min(), columns.max()] == [20, 59, 30, 109]
+    assert len(rows) == pytest.approx(math.pi / 4 * 40 * 80, rel=0.01)
+    assert torch.equal(ellipse[20:60, 30:110], ellipse[20:60, 30:110].flip(0, 1))
 
 
 @pytest.mark.parametrize("how", ["pixels", "values", "rows_columns", "channels"])
@@ -154,6 +246,19 @@ def test_each_way_of_shuffling_moves_what_it_says():
         (lambda x: degrade.add_noise(x * float("nan"), 0.1), "NaN"),
         (lambda x: degrade.random_mask(8, 8, 50), "0.5"),
         (lambda x: degrade.shuffle_pixels(x, "all"), "rows_columns"),
+        (lambda x: degrade.Blur(0), "in pixels"),
+        (lambda x: degrade.Blur(25 / 0.1), "in pixels"),
+        (lambda x: degrade.jpeg(x, 0), "from 1 to 95"),
+        (lambda x: degrade.jpeg(x, 96), "from 1 to 95"),
+        (lambda x: degrade.jpeg(x, 0.5), "quality=0.5"),
+        (lambda x: degrade.jpeg(x[0], 10), "of shape"),
+        (lambda x: degrade.text_mask(16, 16, "  "), "one letter"),
+        (lambda x: degrade.text_mask(16, 16, size=3), "5 pixels"),
+        (lambda x: degrade.hole_mask(8, 8, -1, 0, 4, 4), "no region"),
+        (lambda x: degrade.hole_mask(8, 8, 4, 0, 4, 4), "no region"),
+        (lambda x: degrade.hole_mask(8, 8, 0, 0, 4, 9), "8 × 8"),
+        (lambda x: degrade.hole_mask(8, 8, 0, 0, 8, 8), "hides every pixel"),
+        (lambda x: degrade.hole_mask(8, 8, 0, 0, 4, 4, "circle"), "'ellipse'"),
         (lambda x: degrade.shuffle_pixels(x[:, :1], "channels"), "grey"),
     ],
 )

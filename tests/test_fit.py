@@ -1,3 +1,4 @@
+import copy
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from dipcourse import degrade, fit, images, metrics, nets, priors
+from dipcourse import degrade, fit, images, memory, metrics, nets, priors
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -163,7 +164,7 @@ def test_frames_are_about_as_many_as_asked_for_and_dense_early():
 
 def test_other_optimizers_by_name_and_by_class():
     assert small_fit(optimizer=torch.optim.RMSprop).settings["optimizer"] == "RMSprop"
-    assert small_fit(optimizer="gradient descent").settings["optimizer"] == "SGD"
+    assert small_fit(optimizer="gradient descent").settings["optimizer"] == "gradient descent"
     with pytest.raises(ValueError, match="gradient descent"):
         small_fit(optimizer="newton")
 
@@ -295,7 +296,7 @@ def test_batch_norm_stays_in_train_mode():
         ({"holdout": torch.ones(1, 1, 8, 8)}, "holdout has shape"),
         ({"holdout": torch.zeros(1, 1, 32, 32)}, "hold some out"),
         ({"holdout": torch.ones(1, 1, 32, 32)}, "hold some out"),
-        ({"y": torch.zeros(1, 3, 16, 16)}, "make z as high and wide"),
+        ({"y": torch.zeros(1, 3, 16, 16)}, "as high and wide"),
         ({"y": torch.full((1, 3, 32, 32), float("nan"))}, "y has 3072 values that are NaN"),
         ({"operator": degrade.Mask(torch.ones(1, 1, 16, 16))}, "mask has"),
     ],
@@ -309,3 +310,82 @@ def test_jitter_needs_an_input():
     y = torch.rand(1, 1, 8, 8)
     with pytest.raises(ValueError, match="jitter"):
         fit.fit(nets.PixelImage(y), None, y, degrade.Identity(), steps=1, jitter=0.1)
+
+
+def rolled_back(**settings):
+    """A fit of pixels whose 11th to 13th loss are spiked by a prior that adds 100 there."""
+    calls = iter(range(1000))
+    spike = {"prior": lambda x: 100.0 * (next(calls) in (10, 11, 12)) + 0 * x.sum()}
+    y = torch.full((1, 1, 8, 8), 0.5)
+    net = nets.PixelImage(torch.zeros_like(y))
+    stepper = fit.Stepper(net, None, y, degrade.Identity(), lr=0.1, **spike, **settings)
+    states = []
+    for _ in range(14):
+        states.append((net.pixels.detach().clone(), stepper._sum, stepper._weight))
+        stepper.step()
+    return stepper, states
+
+
+def test_rollback_restores_weights_optimiser_and_mean_and_uses_no_rejected_gradient(monkeypatch):
+    monkeypatch.setattr(fit, "CHECKPOINT_EVERY", 4)
+    stepper, states = rolled_back(rollback=2.0, optimizer="adam")
+    pixels, mean, weight = states[8]  # the last checkpoint before the spike
+    for after in (11, 12, 13):
+        assert torch.equal(states[after][0], pixels)
+        assert torch.equal(states[after][1], mean)
+        assert states[after][2] == weight
+    assert stepper.history().rollbacks.tolist() == [10, 11, 12]
+    (moments,) = stepper.optimizer.state.values()
+    assert moments["step"] == 9  # 8 at the checkpoint, and the one good step after the spikes
+    assert stepper.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 / 8)
+
+
+def test_without_rollback_the_spike_is_fitted_and_the_history_says_nothing():
+    stepper, states = rolled_back()
+    assert not torch.equal(states[11][0], states[10][0])
+    assert stepper.history().rollbacks.size == 0
+
+
+def test_rollback_survives_a_loss_that_is_not_a_number():
+    calls = iter(range(1000))
+    y = torch.full((1, 1, 8, 8), 0.5)
+    history = fit.fit(
+        nets.PixelImage(torch.zeros_like(y)),
+        None,
+        y,
+        degrade.Identity(),
+        steps=60,
+        lr=0.01,
+        prior=lambda x: x.sum() * (float("nan") if next(calls) == 30 else 0),
+        rollback=2.0,
+        progress=False,
+    )
+    assert history.rollbacks.tolist() == [30]
+    assert len(history.loss) == 60
+    assert torch.isfinite(history.final).all()
+
+
+def test_rollback_gives_up_when_the_same_jump_comes_again_and_again():
+    calls = iter(range(1000))
+    y = torch.full((1, 1, 8, 8), 0.5)
+    with pytest.raises(fit.FitDiverged) as caught:
+        fit.fit(
+            nets.PixelImage(torch.zeros_like(y)),
+            None,
+            y,
+            degrade.Identity(),
+            steps=100,
+            prior=lambda x: x.sum() * (float("nan") if next(calls) >= 30 else 0),
+            rollback=2.0,
+            progress=False,
+        )
+    assert len(caught.value.history.loss) >= 30
+
+
+def test_a_fit_that_needs_too_much_memory_says_so_before_it_starts(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 10**6)
+    net, z = nets.UNet(8, 3, widths=(16, 16)), nets.fixed_input(8, 128, 128)
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(MemoryError, match="smaller picture"):
+        fit.fit(net, z, torch.zeros(1, 3, 128, 128), degrade.Identity(), steps=1)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())

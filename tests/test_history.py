@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from dipcourse import images, metrics
 from dipcourse.history import History
 
 
@@ -19,6 +20,7 @@ def history():
         seconds=1.5,
         settings={"lr": 0.01, "prior": False},
         variance=np.r_[np.nan, np.ones(9)],
+        rollbacks=np.array([4, 7]),
         interrupted=True,
     )
 
@@ -61,3 +63,75 @@ def test_truncated_foreign_and_missing_files(history, tmp_path):
             History.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         History.load(tmp_path / "missing.npz")
+
+
+def photo_film(sigma=25, count=3):
+    """A history whose frames are a photo with noise of σ grey levels; its means have half of it."""
+    x = images.load("face", size=192)
+    noise = torch.randn(count, 2, 3, 192, 192, generator=torch.Generator().manual_seed(0))
+    noise *= torch.tensor([1, 0.5]).view(2, 1, 1, 1) * sigma / 255
+    frames, means = (((x + noise[:, i]).clamp(0, 1) * 255).round().byte() for i in (0, 1))
+    last = (x + noise[-1:, 0]), (x + noise[-1:, 1])
+    return x, History(np.linspace(1, 0.1, count), np.arange(count), frames, means, *last, 1.0)
+
+
+def test_a_rounded_file_is_small_and_near(tmp_path):
+    x, history = photo_film()
+    history.save(tmp_path / "exact.npz")
+    history.save(tmp_path / "rounded.npz", rounding=4)
+    exact, rounded = ((tmp_path / f"{n}.npz").stat().st_size for n in ("exact", "rounded"))
+    again = History.load(tmp_path / "rounded.npz")
+    assert rounded < 0.6 * exact  # noise is nearly all of it
+    assert again.settings == {"rounding": 4}
+    assert history.settings == {}
+    assert np.array_equal(again.loss, history.loss)
+    for mean in (False, True):
+        for i in range(len(history)):
+            original, kept = history.frame(i, mean), again.frame(i, mean)
+            assert kept.dtype == torch.float32
+            assert metrics.psnr(kept, original) > 41
+            assert abs(metrics.psnr(kept, x) - metrics.psnr(original, x)) < 0.3
+    for kept, original in ((again.final, history.final), (again.mean, history.mean)):
+        assert (kept - original.clamp(0, 1)).abs().max() <= 0.501 / 255
+
+
+def test_a_rounded_film_may_be_grey(history, tmp_path):
+    grey = History(
+        history.loss,
+        history.steps,
+        history.frames[:, :1],
+        history.means[:, :1],
+        history.final[:, :1],
+        history.mean[:, :1],
+        seconds=0,
+    )
+    grey.save(tmp_path / "grey.npz", rounding=1)
+    again = History.load(tmp_path / "grey.npz")
+    assert again.frames.shape == again.means.shape == (4, 1, 8, 9)
+    assert (again.frames.int() - grey.frames.int()).abs().max() <= 3
+
+
+def rewrite(path, **changes):
+    with np.load(path) as file:
+        np.savez_compressed(path, **{**file, **changes})
+
+
+def test_formats_of_other_versions(history, tmp_path):
+    path = tmp_path / "fit.npz"
+    history.save(path)
+    rewrite(path, format="dipcourse-history-1")
+    assert torch.equal(History.load(path).frames, history.frames)
+    rewrite(path, format="dipcourse-history-99")
+    with pytest.raises(ValueError, match="the version that wrote it"):
+        History.load(path)
+
+
+def test_a_file_with_wrong_bytes_is_refused(history, tmp_path):
+    path = tmp_path / "fit.npz"
+    history.save(path, rounding=2)
+    whole = path.read_bytes()
+    begin = whole.index(b"means.npy")
+    for at in range(begin + 80, whole.index(b"final.npy") - 80, 97):
+        path.write_bytes(whole[:at] + bytes(b ^ 255 for b in whole[at : at + 8]) + whole[at + 8 :])
+        with pytest.raises(ValueError, match="not a complete History"):
+            History.load(path)

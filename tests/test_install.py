@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,17 +16,30 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 pytestmark = pytest.mark.environment
 
 
+def recordings(folder):
+    """The names of the recorded fits and tables, in a folder of an archive."""
+    return {folder + p.name for p in (ROOT / "dipcourse" / "_recordings").iterdir() if p.is_file()}
+
+
 def test_wheel_holds_the_package_the_images_and_the_licences(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     pictures = {f"dipcourse/_images/{p.name}" for p in (ROOT / "images").iterdir() if p.is_file()}
     assert "dipcourse/_images/CREDITS.md" in pictures
     code = {f"dipcourse/{p.name}" for p in (ROOT / "dipcourse").iterdir() if p.is_file()}
-    assert pictures | code <= names
+    assert pictures | code | recordings("dipcourse/_recordings/") <= names
     assert {Path(name).name for name in names} >= {"LICENSE", "LICENSE-TEXT"}
     assert {name.split("/")[0] for name in names} == {
         "dipcourse",
         f"dipcourse-{PROJECT['version']}.dist-info",
     }
+
+
+def test_source_archive_holds_the_recordings(tmp_path):
+    output(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, folder=ROOT)
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = set(archive.getnames())
+    assert recordings(f"{path.name.removesuffix('.tar.gz')}/dipcourse/_recordings/") <= names
 
 
 LOAD_ALL = """

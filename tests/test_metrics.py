@@ -54,6 +54,22 @@ def test_a_mask_leaves_only_its_pixels():
     assert metrics.mse(a, b) == pytest.approx(0.005)
 
 
+def test_ssim_over_a_mask_is_the_mean_of_its_map_there():
+    x, y = noisy()
+    y[..., 24:] = x[..., 24:]
+    mask = torch.zeros(1, 1, 48, 48)
+    mask[..., 31:] = 1  # more than 5 pixels from what is wrong, up to the border
+    assert metrics.ssim(y, x, mask) == pytest.approx(1)
+    assert metrics.ssim(y, x, torch.ones_like(mask)) == pytest.approx(metrics.ssim(y, x), abs=1e-6)
+    mask[..., 31:] = 0
+    mask[..., 10, 12] = 1
+    window = slice(5, 16), slice(7, 18)
+    a, b = y[:, :, *window], x[:, :, *window]
+    assert metrics.ssim(y, x, mask) == pytest.approx(metrics.ssim(a, b), abs=1e-5)
+    grey = y[:, :1], x[:, :1]
+    assert metrics.ssim(*grey, torch.ones_like(mask)) == pytest.approx(metrics.ssim(*grey))
+
+
 def test_bands_are_explained_one_by_one():
     x = torch.rand(1, 3, 33, 40, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(metrics.explained_energy(x, x), torch.ones(5))
@@ -85,6 +101,12 @@ def test_half_plane_counts_like_the_whole():
         (lambda x: metrics.psnr(x, x, torch.zeros(1, 1, 16, 16)), "no pixel"),
         (lambda x: metrics.psnr(x * float("nan"), x), "the estimate has 256 values"),
         (lambda x: metrics.ssim(x[:, :, :8], x[:, :, :8]), "11 × 11"),
+        (lambda x: metrics.ssim(x, x, torch.ones(1, 1, 4, 4)), r"\(1, 1, 16, 16\)"),
+        (lambda x: metrics.ssim(x, x, torch.zeros(1, 1, 16, 16)), "no pixel"),
+        (
+            lambda x: metrics.ssim(x, x, torch.eye(16)[None, None] * (torch.arange(16) < 3)),
+            "border",
+        ),
     ],
 )
 def test_bad_arguments_are_named_with_a_remedy(wrong, words):

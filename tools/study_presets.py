@@ -1,57 +1,113 @@
-"""Why the laptop presets are what they are: PSNR of candidates after so many seconds.
+"""Why the laptop presets are what they are: quality of candidates over the steps, and their pace.
 
-    python -m tools.study_presets                            the stored table
-    python -m tools.study_presets --run plain short …        measure candidates and store the rows
-    python -m tools.study_presets --run short --photos chelsea coffee --seeds 0 1 2
+    python -m tools.study_presets                          the stored tables
+    python -m tools.study_presets denoise short 48         measure candidates, store the rows
+    python -m tools.study_presets denoise preset --photos chelsea coffee --side 256 --seeds 0 1
+    python -m tools.study_presets --pace                   time of a step: on a quiet machine only
 
-Denoising at σ = 25/255, clipped, 192². Each row gives the running mean after 15, 30 and 45 seconds
-of this machine beside TV and non-local means at their best settings. The result of a row is what a
-user gets at that time; no step is chosen with the clean photo.
+The result of a step is the running mean that a user gets there; no step is chosen with the clean
+photo. Quality is that of the steps, so it may be measured beside other work; seconds are steps
+times the pace, measured apart. The face is the photo that settings were chosen on, as it is; other
+photos are made small. Baselines stand at their best strengths: TV; non-local means, which are told
+σ; linear interpolation; bicubic enlargement.
 """
 
 import argparse
-import json
-import os
-from datetime import date
-from functools import cache
+import time
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
+from scipy.interpolate import griddata
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, metrics, nets, presets
+from dipcourse import degrade, fit, images, metrics, presets
+from tools.studies import Table
 
-STORE = Path(__file__).with_suffix(".json")
-SIGMA, SIDE = 25 / 255, 192
-MARKS = (15, 30, 45)  # seconds
-SHORT = presets.DEEP_SHORT
-FUNNEL = SHORT | {"widths": (16, 32, 64, 64, 64)}
+SIGMA = 25 / 255
+EVERY = 25  # steps between two looks at the quality
+MARKS = (125, 250, 375, 500, 750, 1000)
+SIDE = 192
+
+NOISE, SHORT = presets.NOISE, presets.DEEP_SHORT
+FUNNEL, DEEP_FUNNEL = presets.FUNNEL, presets.DEEP_FUNNEL
+THIN = {"channels": 8}
+SLOW = {"steps": 1000, "lr": 0.01}
+QUICK = {"steps": 750, "lr": 0.005, "optimizer": "quick adam", "jitter": 1 / 30}
+QUIET = {"steps": 750, "lr": 0.005, "optimizer": "quick adam"}
+INPAINT = {"steps": 750, "lr": 0.01, "optimizer": "quick adam"}
 
 
-#: name → (settings of the network, channels of z, settings of the fit)
+def adam(beta2):
+    return partial(torch.optim.Adam, betas=(0.9, beta2), fused=True)
+
+
+def candidate(net, z=THIN, **settings):
+    return presets.Preset(SIDE, net, z, settings)
+
+
+#: task → name → Preset; one change after the other, so that neighbours can be compared
 CANDIDATES = {
-    "plain": (presets.SMALL, 32, {"lr": 0.02, "jitter": 0.01}),
-    "short": (SHORT, 32, {}),
-    "short fast": (SHORT, 32, {"lr": 0.02}),
-    "shorter": (SHORT | {"skip": (0, 0, 4, 4, 4)}, 32, {}),
-    "short funnel": (FUNNEL, 32, {}),
-    "short wide": (SHORT | {"widths": (48,) * 5}, 32, {}),
-    "short thin z": (SHORT, 8, {}),
-    "short jitter": (SHORT, 32, {"jitter": 0.01}),
-    "short jitter 2": (SHORT, 32, {"jitter": 0.02}),
-    "short jitter 3": (SHORT, 32, {"jitter": 1 / 30}),
-    "fast jitter 2": (SHORT, 32, {"lr": 0.02, "jitter": 0.02}),
-    "funnel jitter": (FUNNEL, 32, {"jitter": 0.01}),
-    "funnel jitter 2": (FUNNEL, 32, {"jitter": 0.02}),
+    "denoise": {
+        "preset": presets.get("denoise", "laptop"),
+        "plain": candidate(presets.SMALL, NOISE, steps=1000, lr=0.02, jitter=0.01),
+        "short": candidate(SHORT, NOISE, **SLOW),
+        "jitter .01": candidate(SHORT, NOISE, **SLOW, jitter=0.01),
+        "jitter .033": candidate(SHORT, NOISE, **SLOW, jitter=1 / 30),
+        "lr .005": candidate(SHORT, NOISE, steps=1000, lr=0.005, jitter=1 / 30),
+        "funnel": candidate(FUNNEL, THIN, steps=1000, lr=0.005, jitter=1 / 30),
+        "beta2 .99": candidate(FUNNEL, THIN, **QUICK | {"optimizer": adam(0.99)}),
+        "beta2 .95": candidate(FUNNEL, THIN, **QUICK),
+        "beta2 .9": candidate(FUNNEL, THIN, **QUICK | {"optimizer": adam(0.9)}),
+        "bilinear": candidate(FUNNEL | {"upsample": "bilinear"}, THIN, **QUICK),
+        "hourglass": candidate(FUNNEL | {"skip": 0}, THIN, **QUICK),
+        "32": candidate(SHORT, THIN, **QUICK),
+        "48": candidate(SHORT | {"widths": (48,) * 5}, THIN, **QUICK),
+        "deep funnel": candidate(DEEP_FUNNEL, THIN, **QUICK),
+    },
+    "inpaint": {
+        "preset": presets.get("inpaint", "laptop"),
+        "plain": candidate(presets.SMALL, NOISE, steps=750, lr=0.02),
+        "short": candidate(SHORT, THIN, **INPAINT),
+        "jitter 0": candidate(DEEP_FUNNEL, THIN, **INPAINT),
+        "jitter .01": candidate(DEEP_FUNNEL, THIN, **INPAINT, jitter=0.01),
+        "jitter .02": candidate(DEEP_FUNNEL, THIN, **INPAINT, jitter=0.02),
+    },
+    "superres": {
+        "preset": presets.get("superres", "laptop"),
+        "plain": candidate(presets.SMALL, NOISE, steps=750, lr=0.02),
+        "coarse skips": candidate(presets.COARSE_SKIPS, NOISE, steps=750, lr=0.01),
+        "quick, lr .01": candidate(presets.COARSE_SKIPS, THIN, **INPAINT),
+        "jitter .02": candidate(presets.COARSE_SKIPS, THIN, **INPAINT, jitter=0.02),
+        "funnel": candidate(DEEP_FUNNEL | {"skip": (0, 0, 4, 4, 4)}, NOISE, **QUIET),
+    },
 }
 
 
 @cache
-def case(name, seed):
-    """A photo at 192² (the face as it is, others made small), its noisy version, the baselines."""
-    x = images.load(name, SIDE)
-    y = degrade.add_noise(x, SIGMA, generator=torch.Generator().manual_seed(seed))
+def case(task, photo, side, seed):
+    """A photo, its measurement y, the operator, the pixels that count, PSNR of the baselines."""
+    x = images.load(photo, side)
+    generator = torch.Generator().manual_seed(seed)
+    if task == "denoise":
+        y = degrade.add_noise(x, SIGMA, generator=generator)
+        return x, y, degrade.Identity(), None, denoised_classically(y, x)
+    if task == "inpaint":
+        known = degrade.random_mask(side, side, 0.5, generator)
+        operator = degrade.Mask(known)
+        linear = metrics.psnr(interpolated(x, known), x, 1 - known)
+        return x, operator(x), operator, 1 - known, {"linear": round(linear, 2)}
+    operator = degrade.Downsample(4)
+    y = operator(x)
+    bicubic = F.interpolate(y, scale_factor=4, mode="bicubic", align_corners=False)
+    return x, y, operator, None, {"bicubic": round(metrics.psnr(bicubic, x), 2)}
+
+
+def denoised_classically(y, x):
     array, axis = images.to_numpy(y), -1 if y.shape[1] == 3 else None
     tv = [denoise_tv_chambolle(array, w, channel_axis=axis) for w in np.arange(0.04, 0.2, 0.02)]
     nlm = [
@@ -59,85 +115,107 @@ def case(name, seed):
         for h in np.arange(0.5, 1.15, 0.1)
     ]
     best = [max(metrics.psnr(images.from_numpy(a), x) for a in tried) for tried in (tv, nlm)]
-    return x, y, {"tv": round(best[0], 2), "nlm": round(best[1], 2)}
+    return {"TV": round(best[0], 2), "NLM": round(best[1], 2)}
 
 
-def measure(name, photo_name, seed):
-    """One row of the table."""
-    settings, channels, options = CANDIDATES[name]
-    x, y, baselines = case(photo_name, seed)
-    z = nets.fixed_input(channels, SIDE, SIDE, seed)
-
-    def run(steps):
-        torch.manual_seed(seed)
-        net = nets.UNet(channels, x.shape[1], **settings)
-        return fit.fit(
-            net, z, y, degrade.Identity(), steps=steps, seed=seed, progress=False, **options
-        )
-
-    run(2)
-    pace = run(10).seconds / 10
-    history = run(round(1.05 * MARKS[-1] / pace))
-    at = history.steps * history.seconds / len(history.loss)  # seconds of each frame
-    psnr = {}
-    for kind, mean in (("mean", True), ("single", False)):
-        values = [metrics.psnr(history.frame(i, mean), x) for i in range(len(history))]
-        psnr[kind] = [round(float(np.interp(mark, at, values)), 2) for mark in MARKS]
-        psnr[f"best {kind}"] = round(max(values), 2)
-    return {
-        "candidate": name,
-        "photo": photo_name,
-        "seed": seed,
-        **psnr,
-        **baselines,
-        "ms a step": round(1e3 * history.seconds / len(history.loss), 1),
-        "precision": history.settings["precision"],
-        "isa": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "date": date.today().isoformat(),
-    }
+def interpolated(x, known):
+    """Linear interpolation between the known pixels; beyond their hull, the nearest one."""
+    array, rows = images.to_numpy(x), known[0, 0].bool().numpy()
+    places = np.argwhere(rows), np.argwhere(np.ones_like(rows))
+    filled = griddata(places[0], array[rows], places[1], "linear").reshape(array.shape)
+    nearest = griddata(places[0], array[rows], places[1], "nearest").reshape(array.shape)
+    return images.from_numpy(np.where(np.isnan(filled), nearest, filled))
 
 
-def stored():
-    return json.loads(STORE.read_text(encoding="utf-8")) if STORE.exists() else []
+def stepper(task, name, photo, side, seed):
+    """The fit of a candidate, ready to go, and the number of steps of its preset."""
+    x, y, operator, _, _ = case(task, photo, side, seed)
+    preset = replace(CANDIDATES[task][name], size=side)
+    net, z = preset.make(x.shape[1], seed=seed)
+    settings = {k: v for k, v in preset.fit.items() if k != "steps"}
+    return fit.Stepper(net, z, y, operator, **settings, seed=seed), preset.fit["steps"]
 
 
-def store(row):
-    """Add a row in place of an older one of the same candidate, photo, seed and processor."""
-    key = ("candidate", "photo", "seed", "isa")
-    rows = [r for r in stored() if any(r[k] != row[k] for k in key)]
-    lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in [*rows, row])
-    STORE.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+def quality(task, name, photo, side, seed, steps=None):
+    """One row: PSNR of output and running mean, every 25 steps."""
+    x, _, _, counted, baselines = case(task, photo, side, seed)
+    running, preset_steps = stepper(task, name, photo, side, seed)
+    steps = steps or preset_steps
+    psnr = {"mean": [], "single": []}
+    for _ in range(steps // EVERY):
+        for _ in range(EVERY):
+            running.step()
+        psnr["mean"].append(round(metrics.psnr(running.mean, x, counted), 2))
+        psnr["single"].append(round(metrics.psnr(running.output, x, counted), 2))
+    key = {"task": task, "candidate": name, "photo": photo, "side": side, "seed": seed}
+    return key | baselines | {"precision": running.precision} | psnr
 
 
-def head():
-    print(f"{'candidate':16}{'photo':11}{'seed':4} {'running mean at 15, 30, 45 s':30}", end="")
-    print(f"{'best':>6}{'single':>7}{'TV':>7}{'NLM':>7}{'ms a step':>11}")
+def pace(task, name, side):
+    """One row: milliseconds a step, the median of some tens."""
+    running, _ = stepper(task, name, "face" if side == SIDE else "astronaut", side, 0)
+    seconds = []
+    for _ in range(30):
+        began = time.perf_counter()
+        running.step()
+        seconds.append(time.perf_counter() - began)
+    ms = round(1e3 * median(seconds[5:]), 1)
+    key = {"task": task, "candidate": name, "side": side}
+    return key | {"precision": running.precision, "ms a step": ms}
 
 
-def show(row):
-    means = "  ".join(f"{v:6.2f}" for v in row["mean"])
-    print(f"{row['candidate']:16}{row['photo']:11}{row['seed']:4} {means:30}", end="")
-    print("".join(f"{row[k]:7.2f}" for k in ("best mean", "best single", "tv", "nlm")), end="")
-    print(f"{row['ms a step']:11.1f}", flush=True)
+def tables():
+    """The table of the quality and that of the pace, on processors like this one."""
+    isa = torch.backends.cpu.get_cpu_capability().lower()
+    folder = Path(__file__).parent
+    return (
+        Table(f"study_presets_{isa}", ("task", "candidate", "photo", "side", "seed"), folder),
+        Table(f"study_presets_{isa}_pace", ("task", "candidate", "side"), folder),
+    )
+
+
+def show(rows, paces):
+    marks = "".join(f"{m:7}" for m in MARKS)
+    print(f"{'':43}{'baseline':16}running mean after so many steps{'':12}passes it")
+    print(f"{'task':9}{'candidate':14}{'photo':10}{'side':5}seed{'':18}{marks}  step      s")
+    ms = {(p["task"], p["candidate"], p["side"]): p["ms a step"] for p in paces}
+    for row in rows:
+        task, name, side, mean = row["task"], row["candidate"], row["side"], row["mean"]
+        known = {k: row[k] for k in ("NLM", "linear", "bicubic", "TV") if k in row}
+        bar, value = next(iter(known.items()))
+        at = [mean[m // EVERY - 1] if m <= len(mean) * EVERY else None for m in MARKS]
+        values = "".join(f"{'' if v is None else format(v, '.2f'):>7}" for v in at)
+        passed = next((EVERY * (i + 1) for i, v in enumerate(mean) if v >= value), None)
+        step_ms = ms.get((task, name, side))
+        seconds = f"{passed * step_ms / 1e3:.1f}" if passed and step_ms else "–"
+        where = f"{task:9}{name:14}{row['photo']:10}{side:4}{row['seed']:5}"
+        print(f"{where}  {bar:7} {value:6.2f}  {values}{passed or '–':>6}{seconds:>7}")
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.study_presets", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--run", nargs="+", choices=CANDIDATES, metavar="CANDIDATE", default=[])
+    parser.add_argument("task", nargs="?", choices=CANDIDATES)
+    parser.add_argument("candidates", nargs="*", help="names; none: all of the task")
     parser.add_argument("--photos", nargs="+", default=["face"])
+    parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--steps", type=int, help="other than the preset's")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--pace", action="store_true", help="measure the pace of all")
     options = parser.parse_args(arguments)
-    head()
-    for row in stored() if not options.run else ():
-        show(row)
-    for photo_name in options.photos:
-        for seed in options.seeds:
-            for name in options.run:
-                store(row := measure(name, photo_name, seed))
-                show(row)
+    rows, paces = tables()
+    if options.task:
+        for name in options.candidates or CANDIDATES[options.task]:
+            for photo in options.photos:
+                for seed in options.seeds:
+                    row = quality(options.task, name, photo, options.side, seed, options.steps)
+                    rows.add(row)
+    if options.pace:
+        for task, names in CANDIDATES.items():
+            for name in names:
+                paces.add(pace(task, name, SIDE))
+            paces.add(pace(task, "preset", 256))
+    show(rows.rows, paces.rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,97 @@
+"""What a fit will take of the memory, known before it starts."""
+
+import copy
+
+import psutil
+import torch
+
+SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
+WORKSPACE = 1.25  # convolutions and the backward pass hold more than the layers keep
+
+
+def needed(net, z, precision="float32"):
+    """The memory that a fit of net will take, estimated from a run on a piece of z.
+
+    Args:
+        net: the module that ``fit`` would change.
+        z: tensor (1, channels, H, W), its input, or None.
+        precision: "float32" or "bfloat16".
+
+    Returns:
+        Bytes: what the layers keep for the backward pass, the weights, their gradient and Adam's
+        two moments. None if the module does not run on a piece of z.
+
+    Built in lesson 00 (used).
+
+    >>> from dipcourse import nets
+    >>> net = nets.UNet(8, 3, widths=(16, 16))
+    >>> small, large = (needed(net, torch.zeros(1, 8, side, side)) for side in (256, 512))
+    >>> 3 < large / small < 4.1
+    True
+    """
+    kept, storages = [], {}
+
+    def count(tensor):
+        kept.append(tensor)  # alive, so that no other tensor gets its storage's address
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    piece = z if z is None else z[:, :, :SAMPLE, :SAMPLE].cpu().contiguous()
+    try:
+        with (
+            torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
+            torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),
+        ):
+            copy.deepcopy(net).cpu()(piece)
+    except Exception:  # a student's own module may do anything; a fit that is not checked may run
+        return None
+    scale = 1 if z is None else z[0, 0].numel() / piece[0, 0].numel()
+    weights = sum(p.numel() * p.element_size() for p in net.parameters())
+    layers = sum(storages.values()) - weights  # the layers keep them too
+    return round(WORKSPACE * scale * max(layers, 0) + 4 * weights)
+
+
+def free(device):
+    """The memory that is free on a device.
+
+    Args:
+        device: a torch.device or its name.
+
+    Returns:
+        Bytes, or None where it cannot be known.
+
+    Built in lesson 00 (used).
+
+    >>> free("cpu") > 0
+    True
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available if device.type == "cpu" else None
+
+
+def require(net, z, precision, device):
+    """Check that a fit will fit in memory.
+
+    Args:
+        net: the module that ``fit`` would change.
+        z: tensor (1, channels, H, W), its input, or None.
+        precision: "float32" or "bfloat16".
+        device: where the fit is to run.
+
+    Raises:
+        MemoryError: it will not; the message says what to reduce.
+
+    Built in lesson 00 (used).
+
+    >>> require(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+    """
+    want, have = needed(net, z, precision), free(device)
+    if want is not None and have is not None and want > have:
+        raise MemoryError(
+            f"this fit needs about {want / 1e9:.1f} GB, and {have / 1e9:.1f} GB are free on "
+            f"{device}: take a smaller picture (half the side needs a quarter), fewer channels "
+            "(widths), or presets at scale 'laptop'; restart the kernel to free what earlier "
+            "cells hold"
+        )

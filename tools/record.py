@@ -1,0 +1,114 @@
+"""Make the fits that the course plays where a machine is too slow for them.
+
+    python -m tools.record                 the list of recordings, and which of them are kept
+    python -m tools.record 04_long …       run these fits and keep them
+
+A recording is a function that a study, tools/study_NN.py, registers (see tools/studies.py). Its
+History is written to dipcourse/_recordings, with the command, device, date and preset in its
+settings. Frames become JPEG, as finely rounded as a megabyte allows; if need be, some are left out.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from dipcourse import metrics, presets, recordings
+from dipcourse.history import History
+from tools import studies
+
+LIMIT = 1_000_000  # bytes
+#: What is tried in turn until the file is small enough: a rounding in grey levels, and how many
+#: frames must stay; those above are left out two at a time.
+STAGES = ((2, 60), (3, 60), (4, 20), (6, 20), (8, 8))
+
+
+def pack(history, path, limit=LIMIT):
+    """Save a history within a limit of bytes: rounded as finely, with as many frames as it allows.
+
+    Returns:
+        The History as it was kept.
+
+    Raises:
+        SystemExit: it is too large even so; nothing is written.
+    """
+    every = len(history)
+    attempts = [(r, n) for r, fewest in STAGES for n in range(every, min(every, fewest) - 1, -2)]
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.npz"
+        for rounding, count in attempts:
+            thin = thinned(history, count)
+            thin.save(draft, rounding)
+            if draft.stat().st_size <= limit - 100:  # room for the coder's PSNR
+                break
+        else:
+            raise SystemExit(
+                f"{path.name} would have {draft.stat().st_size:,} bytes, more than {limit:,}: "
+                "make the picture smaller"
+            )
+        psnr = round(codec_psnr(thin, History.load(draft)), 2)
+    path.parent.mkdir(exist_ok=True)
+    settings = thin.settings | {"codec psnr": psnr}
+    dataclasses.replace(thin, settings=settings).save(path, rounding)
+    return History.load(path)
+
+
+def thinned(history, count):
+    """The same history with fewer frames, the first and the last among them."""
+    kept = np.linspace(0, len(history) - 1, count).round().astype(int)
+    names = ("steps", "frames", "means")
+    return dataclasses.replace(history, **{name: getattr(history, name)[kept] for name in names})
+
+
+def codec_psnr(history, kept):
+    """How near the kept frames and means are to the true ones: the lowest PSNR, in dB."""
+    values = [
+        metrics.psnr(kept.frame(i, mean), history.frame(i, mean))
+        for i in range(len(history))
+        for mean in (False, True)
+    ]
+    return min(99.0, *values)  # no infinity: not all readers of JSON know it
+
+
+def record(recording, folder=recordings.FOLDER):
+    """Run the fit of a recording and keep it; return the History as it was kept."""
+    history = recording.make(presets.get(recording.preset))
+    command = studies.command("tools.record", recording.name)
+    history.settings |= studies.circumstances(command) | {
+        "preset": recording.preset,
+        "shows": recording.shows,
+    }
+    return pack(history, folder / f"{recording.name}.npz")
+
+
+def describe(recording, folder=recordings.FOLDER):
+    """What a recording shows and what is kept of it, in a few lines."""
+    path = folder / f"{recording.name}.npz"
+    lines = [f"{recording.name}: {recording.shows}"]
+    if path.exists():
+        history = History.load(path)
+        codec = f"JPEG at {history.settings['codec psnr']} dB"
+        lines += [
+            f"    {path.stat().st_size / 1e3:.0f} kB, {codec}: {history}",
+            f"    {recordings.about(history)}",
+        ]
+    return "\n".join(lines if path.exists() else [*lines, "    not made yet"])
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m tools.record", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    names, known = parser.parse_args(arguments).names, studies.registered()
+    if unknown := set(names) - set(known):
+        parser.error(f"no such recording: {', '.join(sorted(unknown))}; see the list without names")
+    for name in names:
+        record(known[name])
+    for name in names or known:
+        print(describe(known[name]))
+
+
+if __name__ == "__main__":
+    main()
