@@ -197,6 +197,7 @@ class Stepper:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
         memory.require(net, z, self.precision, self.device)
+        memory.reuse()
         layout = _layout(self.device, self.precision)
         self.net = net.to(self.device, memory_format=layout).train()
         # a copy: the caller's own operator stays on the device where it is

@@ -1,31 +1,44 @@
 """Cost of a step: the package's fit against a loop written as the paper's public code does it.
 
     python -m tools.bench                 the table
-    python -m tools.bench --only small    rows whose name contains the word
+    python -m tools.bench --only laptop   rows whose name contains the word
+    python -m tools.bench --float32       fit in float32 as well, where it would take bfloat16
+    python -m tools.bench --store         keep the rows for the README: on a quiet machine only
 
-Both fit the same network to the same noisy photo for the same number of steps, in turns, in one
-run; the medians of the turns are compared. A table, not a test: timings decide nothing.
+Both fit the same network to the same noisy photo for the same number of steps, each in a process of
+its own, in turns; the medians of the turns are compared. A table, not a test: timings decide
+nothing.
 """
 
 import argparse
-import copy
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, nets, presets
+from dipcourse import degrade, fit, images, presets
+from tools.studies import Table, processor
 
-#: name → (settings of the network, side in pixels, steps of a turn on a CPU, on a GPU)
+LAPTOP, SMALL, PAPER = (
+    (presets.FUNNEL, presets.THIN),
+    (presets.SMALL, presets.NOISE),
+    (presets.PAPER, presets.NOISE),
+)
+#: name → (settings of the network and of z, side in pixels, steps of a turn on a CPU, on a GPU)
 ROWS = {
-    "small 128": (presets.SMALL, 128, 40, 300),
-    "small 192": (presets.SMALL, 192, 30, 300),
-    "small 256": (presets.SMALL, 256, 20, 300),
-    "paper 256": (presets.PAPER, 256, 4, 100),
-    "paper 512": (presets.PAPER, 512, 1, 50),
+    "laptop 128": (LAPTOP, 128, 40, 300),
+    "laptop 192": (LAPTOP, 192, 30, 300),
+    "small 128": (SMALL, 128, 40, 300),
+    "small 192": (SMALL, 192, 30, 300),
+    "small 256": (SMALL, 256, 20, 300),
+    "paper 256": (PAPER, 256, 4, 100),
+    "paper 512": (PAPER, 512, 1, 50),
 }
 JITTER = 1 / 30
 TURNS = 5
@@ -51,60 +64,63 @@ def psnr_on_host(picture, x):
     return -10 * np.log10(((picture.detach().cpu().numpy() - x.numpy()) ** 2).mean())
 
 
-def compare(settings, side, steps, device):
-    """Seconds a step of both loops: medians over the turns."""
+def turn(loop, row, steps, device, precision):
+    """Seconds a step of one turn of a loop, and the most memory its process has used, in GB."""
+    settings, side, _, _ = ROWS[row]
     x = images.load("astronaut", side)
     y = degrade.add_noise(x, 25 / 255, generator=torch.Generator().manual_seed(0))
-    z = nets.fixed_input(32, side, side)
-    start = nets.UNet(32, 3, **settings)
-
-    def theirs(steps):
-        net = copy.deepcopy(start).to(device)
-        reference_loop(net, z.to(device), y.to(device), x, steps)
-
-    def ours(steps):
-        net = copy.deepcopy(start)
+    net, z = presets.Preset(side, *settings, {}).make()
+    began = time.perf_counter()
+    if loop == "reference":
+        reference_loop(net.to(device), z.to(device), y.to(device), x, steps)
+    else:
         frames = max(2, steps // 10)  # as dense as in a fit of 600 steps
-        quiet = {"jitter": JITTER, "device": device, "frames": frames, "progress": False}
-        fit.fit(net, z, y, degrade.Identity(), steps=steps, **quiet)
-
-    seconds = {theirs: [], ours: []}
-    for turn in range(TURNS + 1):
-        for loop, times in seconds.items():
-            began = time.perf_counter()
-            loop(steps if turn else 1)
-            if device == "cuda":
-                torch.cuda.synchronize()
-            if turn:  # the first turn warms up
-                times.append((time.perf_counter() - began) / steps)
-    return [median(times) for times in seconds.values()]
-
-
-def peak_memory(device):
-    """The most memory used so far, in GB: of the GPU, or of this process."""
+        options = {"jitter": JITTER, "device": device, "precision": precision, "frames": frames}
+        fit.fit(net, z, y, degrade.Identity(), steps=steps, progress=False, **options)
     if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        torch.cuda.synchronize()
+        return (time.perf_counter() - began) / steps, torch.cuda.max_memory_allocated() / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return (time.perf_counter() - began) / steps, peak
+
+
+def compare(row, steps, device, precision):
+    """{loop: (seconds a step, GB)}: medians over the turns."""
+    spawn = get_context("spawn")
+    workers = {loop: ProcessPoolExecutor(1, spawn) for loop in ("reference", "fit")}
+    turns = {loop: [] for loop in workers}
+    for number in range(TURNS + 1):
+        for loop, worker in workers.items():
+            length = steps if number else 1  # the first turn warms up
+            settings = row, length, device, precision
+            turns[loop].append(worker.submit(turn, loop, *settings).result())
+    for worker in workers.values():
+        worker.shutdown()
+    return {loop: [median(v) for v in zip(*t[1:], strict=True)] for loop, t in turns.items()}
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--only", default="", metavar="WORD")
-    only = parser.parse_args(arguments).only
+    parser.add_argument("--float32", action="store_true")
+    parser.add_argument("--store", action="store_true")
+    options = parser.parse_args(arguments)
+    only, precision = options.only, "float32" if options.float32 else None
     device = fit.best_device()
     presets.announce()
-    print(f"{'network, side':14} {'reference':>12} {'fit':>12} {'ratio':>7} {'peak so far':>12}")
-    for name, (settings, side, cpu_steps, gpu_steps) in ROWS.items():
-        if only in name:
+    print(f"{'network, side':14} {'reference':>12} {'fit':>12} {'ratio':>7} {'fit peaks at':>12}")
+    for row, (_, _, cpu_steps, gpu_steps) in ROWS.items():
+        if only in row:
             steps = gpu_steps if device == "cuda" else cpu_steps
-            theirs, ours = compare(settings, side, steps, device)
-            memory = peak_memory(device)
-            print(
-                f"{name:14} {1e3 * theirs:9.1f} ms {1e3 * ours:9.1f} ms {ours / theirs:7.2f} "
-                f"{memory:9.2f} GB",
-                flush=True,
-            )
+            (theirs, _), (ours, peak) = compare(row, steps, device, precision).values()
+            ms = [round(1e3 * seconds, 1) for seconds in (theirs, ours)]
+            ratio = round(ours / theirs, 2)
+            print(f"{row:14} {ms[0]:9} ms {ms[1]:9} ms {ratio:7.2f} {peak:9.2f} GB", flush=True)
+            if options.store:
+                table = Table(f"bench_{processor()}", ("row",), Path(__file__).parent)
+                result = {"reference ms": ms[0], "fit ms": ms[1], "ratio": ratio}
+                table.add({"row": row} | result | {"GB": round(peak, 2)})
 
 
 if __name__ == "__main__":

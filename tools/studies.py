@@ -105,6 +105,13 @@ def device():
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def processor():
+    """What decides how fast a fit is: "cuda", or the CPU's vector instructions, such as "avx2"."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return torch.backends.cpu.get_cpu_capability().lower()
+
+
 class Table:
     """A table of results that is kept in a file, one row a line.
 

@@ -8,11 +8,12 @@
 The result of a step is the running mean that a user gets there; no step is chosen with the clean
 photo. Quality is that of the steps, so it may be measured beside other work; seconds are steps
 times the pace, measured apart. The face is the photo that settings were chosen on, as it is; other
-photos are made small. Baselines stand at their best strengths: TV; non-local means, which are told
-σ; linear interpolation; bicubic enlargement.
+photos are made small. Baselines stand at their best strengths: non-local means (NLM), also told σ;
+TV; linear interpolation; bicubic enlargement.
 """
 
 import argparse
+import json
 import time
 from dataclasses import replace
 from functools import cache, partial
@@ -26,8 +27,9 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from torch.nn import functional as F
 
 from dipcourse import degrade, fit, images, metrics, presets
-from tools.studies import Table
+from tools.studies import Table, processor
 
+FOLDER = Path(__file__).parent
 SIGMA = 25 / 255
 EVERY = 25  # steps between two looks at the quality
 MARKS = (125, 250, 375, 500, 750, 1000)
@@ -54,6 +56,7 @@ def candidate(net, z=THIN, **settings):
 CANDIDATES = {
     "denoise": {
         "preset": presets.get("denoise", "laptop"),
+        "mean of 3": presets.get("denoise", "laptop"),
         "plain": candidate(presets.SMALL, NOISE, steps=1000, lr=0.02, jitter=0.01),
         "short": candidate(SHORT, NOISE, **SLOW),
         "jitter .01": candidate(SHORT, NOISE, **SLOW, jitter=0.01),
@@ -87,6 +90,8 @@ CANDIDATES = {
     },
 }
 
+RUNS = {"mean of 3": 3}  # fits from different seeds, whose running means are averaged
+
 
 @cache
 def case(task, photo, side, seed):
@@ -108,14 +113,24 @@ def case(task, photo, side, seed):
 
 
 def denoised_classically(y, x):
+    """PSNR of TV and of non-local means, not told σ and told, each at its best strength."""
     array, axis = images.to_numpy(y), -1 if y.shape[1] == 3 else None
-    tv = [denoise_tv_chambolle(array, w, channel_axis=axis) for w in np.arange(0.04, 0.2, 0.02)]
-    nlm = [
-        denoise_nl_means(array, 5, 6, h * SIGMA, sigma=SIGMA, channel_axis=axis, fast_mode=False)
-        for h in np.arange(0.5, 1.15, 0.1)
-    ]
-    best = [max(metrics.psnr(images.from_numpy(a), x) for a in tried) for tried in (tv, nlm)]
-    return {"TV": round(best[0], 2), "NLM": round(best[1], 2)}
+
+    def means(strength, sigma):
+        h = strength * SIGMA
+        return denoise_nl_means(array, 5, 6, h, sigma=sigma, channel_axis=axis, fast_mode=False)
+
+    tried = {
+        "NLM": [means(strength, 0) for strength in np.arange(0.8, 1.35, 0.1)],
+        "NLM told": [means(strength, SIGMA) for strength in np.arange(0.5, 1.05, 0.1)],
+        "TV": [
+            denoise_tv_chambolle(array, w, channel_axis=axis) for w in np.arange(0.04, 0.2, 0.02)
+        ],
+    }
+    return {
+        name: round(max(metrics.psnr(images.from_numpy(a), x) for a in arrays), 2)
+        for name, arrays in tried.items()
+    }
 
 
 def interpolated(x, known):
@@ -127,51 +142,61 @@ def interpolated(x, known):
     return images.from_numpy(np.where(np.isnan(filled), nearest, filled))
 
 
-def stepper(task, name, photo, side, seed):
-    """The fit of a candidate, ready to go, and the number of steps of its preset."""
+def steppers(task, name, photo, side, seed):
+    """The fits of a candidate, ready to go: one, or several whose results are averaged."""
     x, y, operator, _, _ = case(task, photo, side, seed)
     preset = replace(CANDIDATES[task][name], size=side)
-    net, z = preset.make(x.shape[1], seed=seed)
     settings = {k: v for k, v in preset.fit.items() if k != "steps"}
-    return fit.Stepper(net, z, y, operator, **settings, seed=seed), preset.fit["steps"]
+    fits = []
+    for i in range(RUNS.get(name, 1)):
+        net, z = preset.make(x.shape[1], seed=seed + 100 * i)
+        fits.append(fit.Stepper(net, z, y, operator, **settings, seed=seed + 100 * i))
+    return fits, preset.fit["steps"]
 
 
 def quality(task, name, photo, side, seed, steps=None):
     """One row: PSNR of output and running mean, every 25 steps."""
     x, _, _, counted, baselines = case(task, photo, side, seed)
-    running, preset_steps = stepper(task, name, photo, side, seed)
-    steps = steps or preset_steps
+    fits, preset_steps = steppers(task, name, photo, side, seed)
     psnr = {"mean": [], "single": []}
-    for _ in range(steps // EVERY):
-        for _ in range(EVERY):
+    for k in range(steps or preset_steps):
+        for running in fits:
             running.step()
-        psnr["mean"].append(round(metrics.psnr(running.mean, x, counted), 2))
-        psnr["single"].append(round(metrics.psnr(running.output, x, counted), 2))
+        if k % EVERY == EVERY - 1:
+            averaged = sum(running.mean for running in fits) / len(fits)
+            psnr["mean"].append(round(metrics.psnr(averaged, x, counted), 2))
+            psnr["single"].append(round(metrics.psnr(fits[0].output, x, counted), 2))
     key = {"task": task, "candidate": name, "photo": photo, "side": side, "seed": seed}
-    return key | baselines | {"precision": running.precision} | psnr
+    return key | baselines | {"precision": fits[0].precision} | psnr
 
 
 def pace(task, name, side):
-    """One row: milliseconds a step, the median of some tens."""
-    running, _ = stepper(task, name, "face" if side == SIDE else "astronaut", side, 0)
+    """One row: milliseconds a step (of all fits of the candidate), the median of some tens."""
+    fits, _ = steppers(task, name, "face" if side == SIDE else "astronaut", side, 0)
     seconds = []
     for _ in range(30):
         began = time.perf_counter()
-        running.step()
+        for running in fits:
+            running.step()
         seconds.append(time.perf_counter() - began)
     ms = round(1e3 * median(seconds[5:]), 1)
     key = {"task": task, "candidate": name, "side": side}
-    return key | {"precision": running.precision, "ms a step": ms}
+    return key | {"precision": fits[0].precision, "ms a step": ms}
 
 
-def tables():
-    """The table of the quality and that of the pace, on processors like this one."""
-    isa = torch.backends.cpu.get_cpu_capability().lower()
-    folder = Path(__file__).parent
-    return (
-        Table(f"study_presets_{isa}", ("task", "candidate", "photo", "side", "seed"), folder),
-        Table(f"study_presets_{isa}_pace", ("task", "candidate", "side"), folder),
-    )
+def table(kind):
+    """The stored table "quality" or "pace" of processors like this one, to add rows to."""
+    key = ("task", "candidate", "side")
+    return Table(name(kind), (*key, "photo", "seed") if kind == "quality" else key, FOLDER)
+
+
+def name(kind):
+    return f"study_presets_{processor()}_{kind}"
+
+
+def stored(kind):
+    path = FOLDER / f"{name(kind)}.json"
+    return json.loads(path.read_text("utf-8"))["rows"] if path.exists() else []
 
 
 def show(rows, paces):
@@ -201,21 +226,22 @@ def main(arguments=None):
     parser.add_argument("--side", type=int, default=SIDE)
     parser.add_argument("--steps", type=int, help="other than the preset's")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--pace", action="store_true", help="measure the pace of all")
+    parser.add_argument("--pace", action="store_true", help="measure the pace")
     options = parser.parse_args(arguments)
-    rows, paces = tables()
-    if options.task:
-        for name in options.candidates or CANDIDATES[options.task]:
+    tasks = {options.task: options.candidates} if options.task else CANDIDATES
+    if options.pace:
+        paces = table("pace")
+        for task, names in tasks.items():
+            for chosen in names or CANDIDATES[task]:
+                paces.add(pace(task, chosen, options.side))
+    elif options.task:
+        rows = table("quality")
+        for chosen in options.candidates or CANDIDATES[options.task]:
             for photo in options.photos:
                 for seed in options.seeds:
-                    row = quality(options.task, name, photo, options.side, seed, options.steps)
-                    rows.add(row)
-    if options.pace:
-        for task, names in CANDIDATES.items():
-            for name in names:
-                paces.add(pace(task, name, SIDE))
-            paces.add(pace(task, "preset", 256))
-    show(rows.rows, paces.rows)
+                    settings = chosen, photo, options.side, seed, options.steps
+                    rows.add(quality(options.task, *settings))
+    show(stored("quality"), stored("pace"))
 
 
 if __name__ == "__main__":

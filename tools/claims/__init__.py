@@ -145,8 +145,9 @@ def entry(lesson, text, values, unit, scale, command, seeds=()):
 
 def registered(only=()):
     """Import the modules of claims and return them; `only`: modules or ids."""
+    wanted = {name.partition("-")[0] for name in only}
     for module in pkgutil.iter_modules(__path__):
-        if module.name != "__main__":
+        if module.name != "__main__" and (not wanted or module.name in wanted):
             importlib.import_module(f"{__name__}.{module.name}")
     chosen = [c for c in _registered.values() if not only or c.id in only or c.lesson in only]
     unknown = set(only) - {c.id for c in chosen} - {c.lesson for c in chosen}

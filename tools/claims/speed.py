@@ -1,0 +1,84 @@
+"""How fast the laptop presets are: from the tables that tools/study_presets.py has stored.
+
+The quality of each step and the time of a step were measured apart; seconds are their product.
+"""
+
+import json
+from functools import cache
+
+from dipcourse import presets
+from tools import study_presets
+from tools.claims import claim
+
+PROCESSORS = ("avx512", "avx2")  # with bfloat16, and float32 alone
+#: what is claimed: task, candidate, baseline, by how many dB it is to be passed
+GOALS = {
+    "denoise": ("denoise", "preset", "NLM", 0),
+    "mean": ("denoise", "mean of 3", "NLM", 0),
+    "inpaint": ("inpaint", "preset", "linear", 1),
+    "superres": ("superres", "preset", "bicubic", 0.5),
+}
+
+
+@cache
+def rows(processor, kind):
+    path = study_presets.FOLDER / f"study_presets_{processor}_{kind}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["rows"]
+
+
+def row(processor, kind, **key):
+    (found,) = (r for r in rows(processor, kind) if all(r[k] == v for k, v in key.items()))
+    return found
+
+
+def seconds_a_step(processor, task, candidate):
+    key = {"task": task, "candidate": candidate, "side": study_presets.SIDE}
+    return row(processor, "pace", **key)["ms a step"] / 1e3
+
+
+def passes(processor, seed, task, candidate, baseline, margin):
+    """Seconds until the running mean is so much above the baseline, on the face."""
+    found = row(processor, "quality", task=task, candidate=candidate, photo="face", seed=seed)
+    first = next(i for i, v in enumerate(found["mean"]) if v >= found[baseline] + margin)
+    return (first + 1) * study_presets.EVERY * seconds_a_step(processor, task, candidate)
+
+
+def gain(processor, seed, task, candidate, baseline, photo="face"):
+    """How much the running mean is above the baseline after the preset's last step."""
+    found = row(processor, "quality", task=task, candidate=candidate, photo=photo, seed=seed)
+    steps = presets.get(task, "laptop").fit["steps"]
+    return found["mean"][steps // study_presets.EVERY - 1] - found[baseline]
+
+
+def register(name, processor):
+    task, candidate, baseline, margin = goal = GOALS[name]
+    limit = {"avx512": 30, "avx2": 60}[processor]
+
+    @claim(f"speed-{name}-{processor}", unit="s", digits=0, holds=lambda s: max(s) <= limit)
+    def time(seed):
+        return passes(processor, seed, *goal)
+
+    @claim(f"speed-{name}-{processor}-gain", unit="dB", holds=lambda gains: min(gains) > margin)
+    def above(seed):
+        return gain(processor, seed, task, candidate, baseline)
+
+    @claim(f"speed-{name}-{processor}-whole", unit="s", digits=0, holds=lambda s: max(s) <= 90)
+    def whole(seed):
+        steps = presets.get(task, "laptop").fit["steps"]
+        return steps * seconds_a_step(processor, task, candidate)
+
+
+for _processor in PROCESSORS:
+    for _name in GOALS:
+        register(_name, _processor)
+
+
+@claim(
+    "speed-photos",
+    holds=lambda wins: min(map(len, wins)) >= 4,
+    text=lambda wins: f"{min(map(len, wins))} of 6",
+)
+def photos(seed):
+    """The photos on which the mean of three fits is above non-local means."""
+    six = ("chelsea", "coffee", "camera", "rocket", "brick", "coins")
+    return [p for p in six if gain("avx512", seed, "denoise", "mean of 3", "NLM", p) > 0]
