@@ -1,6 +1,7 @@
 """The files around the course: documents, pictures, commands."""
 
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -93,3 +94,13 @@ def test_nothing_of_a_course_under_way_is_kept():
 def test_ci_calls_the_readmes_command():
     assert text(".ci/run").rstrip().endswith("make test")
     assert Path(ROOT / ".ci" / "run").stat().st_mode & 0o100
+
+
+def test_every_experiment_of_the_sources_is_where_the_table_says():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = re.findall(r"\b(0[0-9]): ((?:`[a-z0-9-]+`(?:, )?)+)", text)
+    assert len(places) >= 12
+    for lesson, cells in places:
+        (path,) = (ROOT / "lessons").glob(f"{lesson}_*.ipynb")
+        ids = {cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+        assert set(re.findall(r"`([a-z0-9-]+)`", cells)) <= ids, (lesson, cells)

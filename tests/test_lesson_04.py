@@ -1,0 +1,147 @@
+"""Lesson 04: its inline code against the package, and what it states that needs no long fit."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+from dipcourse import degrade, fit, images, metrics, presets
+from tests import lesson_code
+from tools import notebooks
+
+PRESET = presets.get("overfit", "smoke")
+SIGMA = 25 / 255
+X = images.load("face", 96)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+Y = degrade.add_noise(X, SIGMA, generator=generator())
+
+
+def lesson(*cells, **more):
+    names = {"np": np, "torch": torch, "images": images, "metrics": metrics, "x": X, "y": Y}
+    names |= {"denoise_nl_means": denoise_nl_means, "denoise_tv_chambolle": denoise_tv_chambolle}
+    return lesson_code.run("04", *cells, **names | more)
+
+
+def answer(cell):
+    (path,) = notebooks.LESSONS.glob("04_*.ipynb")
+    names = {"torch": torch}
+    exec(notebooks.answers(notebooks.read(path))[cell], names)
+    return names
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1 / 30])
+def test_restore_agrees_with_the_package(jitter):
+    def one_layer():  # deep: rounding errors grow; more channels: drawn in another order
+        torch.manual_seed(3)
+        return torch.nn.Conv2d(1, 3, 3, padding=1), torch.rand(1, 1, 32, 32)
+
+    y, steps = Y[..., :32, :32], 15
+    mine = lesson("build-tricks")["restore"](*one_layer(), y, steps, jitter)
+    settings = {"precision": "float32", "device": "cpu", "progress": False, "jitter": jitter}
+    theirs = fit.fit(*one_layer(), y, degrade.Identity(), steps=steps, **settings).mean
+    assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_the_running_mean_of_one_step_is_the_first_output():
+    net, z = PRESET.make(seed=0)
+    first = net(z).detach()
+    assert torch.allclose(lesson("build-tricks")["restore"](net, z, X[..., :32, :32], 1, 0), first)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 33, 40), (1, 1, 16, 16)])
+def test_wavelets_without_a_threshold_return_the_picture(shape):
+    picture = torch.rand(shape)
+    assert torch.allclose(lesson("build-wavelets")["wavelets"](picture, 0), picture, atol=1e-5)
+
+
+def test_wavelets_remove_most_of_the_noise_of_a_flat_picture():
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    noisy = degrade.add_noise(grey, 0.1, generator=generator(), clip=False)
+    left = lesson("build-wavelets")["wavelets"](noisy, 0.35)
+    assert metrics.mse(left, grey) < 0.02 * metrics.mse(noisy, grey)
+
+
+def test_each_level_of_the_wavelets_halves_the_noise():
+    noise = torch.randn(1, 1, 128, 128, generator=generator())
+    split = lesson("build-wavelets")["split"]
+    for s in (1, 2, 4):
+        parts = [half for part in split(noise, 2, s) for half in split(part, 3, s)]
+        for part in parts:
+            assert part.std().item() == pytest.approx(noise.std().item() / 2, rel=0.1)
+        noise = parts[0]
+
+
+def test_the_strengths_tried_enclose_the_best_one():
+    best = lesson("build-wavelets", "build-classical")["classical"](Y, X, SIGMA)
+    psnr = {name: metrics.psnr(picture, X) for name, picture in best.items()}
+    assert set(psnr) == {"TV", "NLM", "wavelets"}
+    array = images.to_numpy(Y)
+    for w in (0.2, 0.3, 1.6, 2.0):
+        other = images.from_numpy(denoise_tv_chambolle(array, w * SIGMA, channel_axis=-1))
+        assert metrics.psnr(other, X) < psnr["TV"]
+    for h in (0.4, 1.1):
+        other = denoise_nl_means(
+            array, 5, 6, h * SIGMA, sigma=SIGMA, fast_mode=False, channel_axis=-1
+        )
+        assert metrics.psnr(images.from_numpy(other), X) < psnr["NLM"]
+
+
+def test_free_pixels_hardly_come_nearer_than_the_noisy_picture():
+    cells = {"plain": fit_history()}
+    names = lesson("build-path", **cells)
+    to_y, to_x = names["path"](names["free_pixels"])
+    noise = names["distance"](X, Y)
+    assert to_y[0] > 2 * noise
+    assert to_y[-1] < 0.05 * noise
+    assert 0.9 * noise < min(to_x)
+    assert to_x[-1] == pytest.approx(noise, rel=0.02)
+
+
+def fit_history():
+    net, z = PRESET.make(3, 96, 96)
+    return fit.fit(net, z, Y, degrade.Identity(), steps=3, progress=False)
+
+
+def test_distance_is_psnr_on_another_scale():
+    distance = lesson("build-path", plain=fit_history())["distance"](Y, X)
+    assert -20 * np.log10(distance / 255) == pytest.approx(metrics.psnr(Y, X), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["face", "coffee", "camera"])
+@pytest.mark.parametrize("sigma", [0.05, 0.1])
+def test_the_noise_level_is_found_without_the_clean_picture(name, sigma):
+    x = images.load(name, 192)
+    y = degrade.add_noise(x, sigma, generator=generator(), clip=False)
+    assert answer("exercise-level")["noise_level"](y) == pytest.approx(sigma, rel=0.25)
+
+
+def test_a_ramp_has_no_noise():
+    ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    assert answer("exercise-level")["noise_level"](ramp + ramp.mT) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_error_of_the_mean_of_two():
+    one, two, x = torch.rand(3, 1, 3, 16, 16).unbind()
+    errors = metrics.mse(one, x), metrics.mse(two, x), metrics.mse(one, two)
+    got = answer("exercise-two")["error_of_mean"](*errors)
+    assert got == pytest.approx(metrics.mse((one + two) / 2, x), rel=1e-5)
+
+
+def test_clean_pixels_of_salt_and_pepper_stay_as_they_are():
+    y = degrade.add_noise(X, 50 / 255, "salt_pepper", generator())
+    untouched = (y == X).all(1).float().mean().item()
+    assert 0.7 < untouched < 0.95
+
+
+def test_a_jpeg_has_its_errors_along_the_blocks():
+    x = images.load("face", 192)
+    y = degrade.jpeg(x, 10)
+    error = (y - x).mean(1)[0]
+    jumps = (error[:, 1:] - error[:, :-1]).abs().mean(0)  # (191,)
+    across = (torch.arange(1, 192) % 8) == 0
+    assert jumps[across].mean() > 1.3 * jumps[~across].mean()
