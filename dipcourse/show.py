@@ -6,6 +6,7 @@ returns it: this is how a figure gets into a ``live.panel``, or into a file.
 
 import base64
 import io
+import itertools
 import math
 import textwrap
 from html import escape
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 from dipcourse import images as image_files
@@ -188,6 +190,8 @@ def curves(
         )
     axes.set_xscale("log" if "x" in log else "linear")
     axes.xaxis.set_major_formatter("{x:g}")
+    if "x" in log:
+        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
     axes.set_yscale("log" if "y" in log else "linear")
     _mark(axes, mark or {})
     axes.set_xlabel(xlabel, fontsize=_size(FONT))
@@ -352,7 +356,8 @@ def _height(array, side):
 
 
 def _heading(title, caption, wrap):
-    return "\n".join([*textwrap.wrap(title, max(wrap, 8)), *filter(None, [caption])])
+    lines = (textwrap.wrap(text, max(wrap, 8)) for text in (title, caption))
+    return "\n".join(itertools.chain.from_iterable(lines))
 
 
 def _frame(axes, top, left, size):

@@ -285,3 +285,9 @@ def test_shown_once_in_a_notebook(tmp_path):
             assert re.match(r'<img alt="[^"]{5,}" width=', output.data["text/html"])
             assert output.data["text/plain"]
             assert "image/png" not in output.data
+
+
+def test_captions_stay_over_their_picture():
+    heading = show._heading("half of the pixels, step 500", "24.4 dB on hidden pixels", 20)
+    assert max(map(len, heading.split("\n"))) <= 20
+    assert heading.replace("\n", " ") == "half of the pixels, step 500 24.4 dB on hidden pixels"

@@ -1,0 +1,256 @@
+"""Lesson 07: its inline code against the package, and what it states that needs no long fit."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dipcourse import check, degrade, fit, images, metrics, nets, presets, recordings, stopping
+from tests import lesson_code
+from tools import notebooks, study_07
+
+PRESET = presets.get("overfit", "smoke")
+X = images.load("face", size=PRESET.size)
+Y = degrade.add_noise(X, 25 / 255, generator=torch.Generator().manual_seed(0))
+LEFT_OUT = degrade.random_mask(*X.shape[2:], 0.05, torch.Generator().manual_seed(1))
+QUIET = {"precision": "float32", "device": "cpu"}
+
+
+def history(**settings):
+    net, z = PRESET.make(seed=0)
+    record = {"holdout": LEFT_OUT, "window": 4, "progress": False}
+    return fit.fit(net, z, Y, degrade.Identity(), **PRESET.fit | record | QUIET | settings)
+
+
+def lesson(*cells, **more):
+    names = {"np": np, "torch": torch, "nn": nn, "copy": copy, "check": check, "fit": fit}
+    names |= {"degrade": degrade, "images": images, "metrics": metrics, "nets": nets}
+    names |= {"stopping": stopping, "preset": PRESET, "x": X, "SMOKE": True}
+    return lesson_code.run("07", *cells, **names | more)
+
+
+def answer(cell, **names):
+    (path,) = notebooks.LESSONS.glob("07_*.ipynb")
+    exec(notebooks.answers(notebooks.read(path))[cell], names)
+    return names
+
+
+DROP_CELLS = ("build-watch", "build-replay", "the-changes", "build-undo", "build-undo-all")
+DROP_CELLS += ("guarded", "build-meter")
+
+
+@pytest.fixture(scope="module")
+def drop():
+    """The names of the second half, with a fit of a few steps on its way to no drop at all."""
+    names = lesson(*DROP_CELLS)
+    names["edge"] = names["half_hidden"]()
+    names["watch"](names["edge"], 6)
+    return names
+
+
+# ---- the rules
+
+
+@pytest.mark.parametrize("patience", [3, 10, 1000])
+@pytest.mark.parametrize("warm_up", [0, 7, 30])
+def test_the_rules_agree_with_the_package(patience, warm_up):
+    rng, names = np.random.default_rng(patience + warm_up), lesson("build-rules")
+    values = np.cumsum(rng.normal(size=80)) ** 2 + 0.01
+    variance = np.concatenate([np.full(5, np.nan), values])
+    fake = SimpleNamespace(loss=values / values.max(), held_out=values, variance=variance)
+    lowest, smooth = names["lowest"], names["mean_of_last"]
+    assert lowest(variance, patience, warm_up) == stopping.windowed_variance(
+        fake, patience, warm_up
+    )
+    assert lowest(smooth(values, 10), patience) == stopping.held_out(fake, patience, 10)
+    for sigma in (0.01, 0.3, 0.9):
+        assert names["discrepancy"](fake.loss, sigma) == stopping.discrepancy(fake, sigma)
+
+
+def test_patience_ends_exactly_then():
+    lowest, values = lesson("build-rules")["lowest"], np.array([3.0, 2.0, 4.0, 4.0, 4.0, 1.0])
+    assert lowest(values, patience=3) == 1  # three steps without anything lower
+    assert lowest(values, patience=4) == 5
+
+
+def test_left_out_pixels_have_no_say_in_the_fit():
+    other = torch.where(LEFT_OUT > 0, 1 - Y, Y)
+    net, z = PRESET.make(seed=0)
+    settings = PRESET.fit | QUIET | {"holdout": LEFT_OUT, "progress": False}
+    changed = fit.fit(net, z, other, degrade.Identity(), **settings)
+    assert torch.equal(changed.frames, history().frames)
+
+
+def test_clipping_lowers_the_level_and_the_result_shows_by_how_much():
+    x = images.load("face", size=96)
+    rng, sigma = torch.Generator().manual_seed(0), 25 / 255
+    y = degrade.add_noise(x, sigma, generator=rng)
+    true = metrics.mse(y, x) ** 0.5
+    assert true < 0.97 * sigma
+    x_hat = degrade.Blur(1.0)(x)  # as smooth as a result
+    level = metrics.mse(degrade.add_noise(x_hat, sigma, generator=rng), x_hat) ** 0.5
+    assert abs(level - true) < 0.3 * (sigma - true)
+
+
+def test_the_mean_has_a_rule_of_its_own():
+    fitted, silent = history(), lambda *_, **__: None
+    fitted.means = fitted.means.flip(0)  # the mean is best at first, the single picture at last
+    names = {"history": fitted, "y": Y, "left_out": LEFT_OUT, "steps": {"variance": 0}}
+    names = lesson("the-mean", judge=silent, denoise=silent, **names)
+    own = names["held_out_mean"](fitted, Y)
+    errors = [metrics.mse(fitted.frame(i, mean=True), Y, LEFT_OUT) for i in range(len(fitted))]
+    assert own == fitted.steps[int(np.argmin(errors))]
+    assert own == study_07.held_out_mean(fitted, Y, LEFT_OUT)
+
+
+@pytest.mark.parametrize("width", [4, 8, 24])
+def test_the_decoder_agrees_with_the_package(width):
+    decoder = lesson("build-decoder")["decoder"]
+    packaged = nets.DeepDecoder(width, 3, width=width, scales=3)
+    ours, z = decoder(width, scales=3), nets.fixed_input(width, 4, 6)
+    ours.load_state_dict(dict(zip(ours.state_dict(), packaged.state_dict().values(), strict=True)))
+    assert torch.allclose(ours(z), packaged(z), atol=1e-6)
+
+
+# ---- the drops
+
+
+def test_a_fit_repeats_itself_bit_for_bit(drop):
+    again = drop["half_hidden"]()
+    drop["watch"](again, 6)
+    assert np.array_equal(drop["watch"](again, 3), drop["watch"](copy.deepcopy(drop["edge"]), 3))
+
+
+def test_half_the_rate_and_four_times_v_make_the_same_next_step(drop):
+    def after(name):
+        s = copy.deepcopy(drop["edge"])
+        s.optimizer.param_groups[0]["eps"] = 0.0
+        drop["changes"][name](s)
+        drop["watch"](s, 1)
+        return torch.cat([p.detach().flatten() for p in s.net.parameters()])
+
+    start, half, four = (after(n) for n in ("nothing", "η / 2", "v × 4"))
+    assert (half - four).norm() < 0.1 * (half - start).norm()
+
+
+def test_the_meter_is_right_where_the_curvature_is_known(drop):
+    names = drop | {"half": degrade.random_mask(8, 8, 0.5, torch.Generator().manual_seed(0))}
+    names["HALF"] = degrade.Mask(names["half"])
+    y = names["HALF"](torch.rand(1, 3, 8, 8))
+    names = lesson("build-meter", **{k: names[k] for k in ("half", "HALF")})
+    s = fit.Stepper(
+        nets.PixelImage(torch.rand(1, 3, 8, 8)), None, y, names["HALF"], lr=0.2, **QUIET
+    )
+    for _ in range(5):
+        s.step()
+    v = s.optimizer.state[s.net.pixels]["exp_avg_sq"] / (1 - 0.999**5)
+    curvature = 2 * names["half"] / (3 * names["half"].sum())  # of each pixel
+    want = 0.2 * (curvature / (v.sqrt() + 1e-8)).max().item() / 38
+    reading, _ = names["meter"](s, turns=1000)
+    assert reading == pytest.approx(want, rel=0.02)
+    top, _ = study_07.curvature(s, turns=1000)
+    assert top / study_07.limit(0.2) == pytest.approx(want, rel=0.02)
+
+
+def test_adams_limit_is_where_swings_begin_to_grow():
+    grows = answer("exercise-grows")["grows"]
+    for beta1 in (0, 0.5, 0.8, 0.9, 0.95):
+        limit = 2 * (1 + beta1) / (1 - beta1)
+        assert study_07.limit(1.0, beta1) == pytest.approx(limit)
+        assert not grows(0.99 * limit, beta1)
+        assert grows(1.01 * limit, beta1)
+
+
+def test_adam_itself_swings_beyond_the_limit():
+    """As long as v stays the same: here it is held by hand, on a parabola of curvature 1."""
+
+    def distance(lr):
+        theta = torch.tensor([1e-3], requires_grad=True)
+        adam = torch.optim.Adam([theta], lr=0.0, eps=0.0)
+        for _ in range(200):
+            adam.zero_grad()
+            (theta**2 / 2).sum().backward()
+            adam.step()
+            state = adam.state[theta]
+            state["step"].fill_(1e6)  # no correction of its first steps
+            state["exp_avg_sq"].fill_(1.0)
+            adam.param_groups[0]["lr"] = lr
+        return theta.abs().item()
+
+    assert distance(37.0) < 1e-3 < distance(39.0)
+
+
+# ---- the rollback
+
+
+def test_the_well_known_guard_keeps_no_copy(drop):
+    net = copy.deepcopy(drop["edge"].net)
+    guard = lesson("well-known")
+    guard["guard"](net, 30.0)
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 1
+    spoilt = copy.deepcopy(net.state_dict())
+    guard["guard"](net, 20.0)  # should go back
+    assert all(torch.equal(p, spoilt[name]) for name, p in net.named_parameters())
+
+
+def test_only_weights_and_adam_together_bring_a_fit_back(drop):
+    def repeated(undo):
+        s = copy.deepcopy(drop["edge"])
+        states = {"net": s.net.state_dict(), "adam": s.optimizer.state_dict()}
+        good = copy.deepcopy(states)
+        first = drop["watch"](s, 4)[0]
+        drop[undo](s, good)
+        return first, drop["watch"](s, 4)[0]
+
+    first, second = repeated("weights_and_adam")
+    assert np.array_equal(first, second)
+    first, second = repeated("weights")
+    assert first[0] == second[0]
+    assert not np.array_equal(first, second)
+    first, second = repeated("weights_and_rejected_step")
+    assert first[0] != second[0]
+    rate = drop["edge"].optimizer.param_groups[0]["lr"]
+    assert rate == drop["ETA"]  # no copy shares its settings
+
+
+def test_the_answers_checkpoint_works_twice(drop):
+    checkpoint = answer("exercise-checkpoint", copy=copy)["checkpoint"]
+    s = copy.deepcopy(drop["edge"])
+    back = checkpoint(s)
+    runs = [drop["watch"](s, 3)[0]]
+    for _ in range(2):
+        back()
+        runs.append(drop["watch"](s, 3)[0])
+    assert np.array_equal(runs[0], runs[1])
+    assert np.array_equal(runs[0], runs[2])
+
+
+def test_sigma_from_y_alone():
+    noise_level = answer("exercise-sigma")["noise_level"]
+    rng = torch.Generator().manual_seed(0)
+    for sigma in (0.02, 0.1):
+        y = 0.5 + sigma * torch.randn(1, 3, 64, 64, generator=rng)
+        assert noise_level(y) == pytest.approx(sigma, rel=0.05)
+    assert noise_level(torch.linspace(0, 1, 64).expand(1, 1, 64, 64)) < 1e-6
+
+
+# ---- the stored tables
+
+
+def test_the_tables_are_complete():
+    stopping_rows = recordings.table("07_stopping")["rows"]
+    assert {(r["photo"], r["noise"], r["seed"]) for r in stopping_rows} == {
+        (p, n, s) for p in study_07.PHOTOS for n in study_07.NOISE for s in study_07.SEEDS
+    }
+    for name in ("07_meter", "07_replays"):
+        rows = recordings.table(name)["rows"]
+        assert {(r["lr"], r["seed"]) for r in rows} == {
+            (lr, s) for lr in study_07.RATES for s in study_07.SEEDS
+        }
+    cured = {r["cure"] for r in recordings.table("07_cures")["rows"] if r["lr"] == study_07.RATE}
+    assert cured == set(study_07.CURES)
