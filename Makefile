@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lab test book claims bench badges strip lint
+.PHONY: help setup lab test book claims bench badges screenshots strip lint assignments flake
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make the environment .venv, or bring it up to date
 	@echo "The environment .venv is ready: make lab"
@@ -38,13 +38,23 @@ badges: $(READY) ## write what is generated: badge, set-up, links, credits of fi
 	$(RUN) tools.notebooks nav
 	$(RUN) tools.credits
 
+screenshots: $(READY) ## take a picture of every widget, into screenshots/ (ARGS="--panels")
+	$(RUN) tools.screenshots $(ARGS)
+
 strip: $(READY) ## clear outputs and stray metadata of every lesson
 	$(RUN) tools.notebooks strip
 
-lint: $(READY) ## check code style and notebooks
+assignments: $(READY) ## write assignments/, what students get, from solutions/
+	$(RUN) tools.assignments $(ARGS)
+
+flake: $(READY) ## grade each reference solution 20 times: one score; slow (ARGS="--times 3")
+	$(RUN) tools.flake $(ARGS)
+
+lint: $(READY) ## check code style, notebooks, and that assignments/ is up to date
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) tools.notebooks check
+	$(RUN) tools.assignments --check
 
 # The stamp is written last: an interrupted installation is repeated.
 $(READY): pyproject.toml requirements.txt constraints.txt

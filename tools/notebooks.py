@@ -101,18 +101,18 @@ def written(notebook):
     return nbformat.writes(notebook) + "\n"
 
 
-def colab_address(name):
+def colab_address(name, folder="lessons"):
     where = configured()
     return (
         f"https://colab.research.google.com/github/{where['repository']}"
-        f"/blob/{where['tag']}/lessons/{name}"
+        f"/blob/{where['tag']}/{folder}/{name}"
     )
 
 
-def badge(name):
-    """Return the line that opens the lesson of this file name in Colab."""
+def badge(name, folder="lessons"):
+    """Return the line that opens the notebook of this file name in Colab."""
     picture = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open in Colab]({picture})]({colab_address(name)})"
+    return f"[![Open in Colab]({picture})]({colab_address(name, folder)})"
 
 
 def setup_head():
@@ -156,14 +156,14 @@ def strip(notebook):
             cell.outputs, cell.execution_count = [], None
 
 
-def write_badge(notebook, name):
+def write_badge(notebook, name, folder="lessons"):
     """Put the badge under the first cell's H1 and the head on the set-up cell, in place."""
-    first = notebook.cells[0]
+    first, line = notebook.cells[0], badge(name, folder)
     if BADGE.search(first.source):
-        first.source = BADGE.sub(lambda _: badge(name), first.source)
+        first.source = BADGE.sub(lambda _: line, first.source)
     else:
         first.source = re.sub(
-            r"\A(# .*)\n*", lambda h: f"{h[1]}\n\n{badge(name)}\n\n", first.source
+            r"\A(# .*)\n*", lambda h: f"{h[1]}\n\n{line}\n\n", first.source
         ).rstrip()
     for cell in notebook.cells:
         if cell.id == "setup":

@@ -1,0 +1,508 @@
+"""What the test cells of an assignment are made of: tests that explain, and never stop Run All."""
+
+import linecache
+import os
+import sys
+import textwrap
+
+import numpy as np
+import torch
+
+from dipcourse import check
+
+#: Whether a test that fails raises: nbgrader counts exceptions, students read lines.
+strict = "NBGRADER_EXECUTION" in os.environ
+#: The visible tests of this kernel: {name: function}, and what each said last: {name: line}.
+tests, results = {}, {}
+
+_OTHERS_WORK = {
+    "metrics": "dipcourse.metrics",
+    "priors": "dipcourse.priors",
+    "fit": "dipcourse.fit",
+    "stopping": "dipcourse.stopping",
+    "skimage": "scikit-image",
+    "peak_signal_noise_ratio": "scikit-image",
+    "denoise_tv_chambolle": "scikit-image",
+    "denoise_tv_bregman": "scikit-image",
+}
+
+
+def visible(name):
+    """Decorate a test that students see: it runs at once, and prints one line.
+
+    Args:
+        name: the task and the aspect: "1a psnr: two greys".
+
+    Returns:
+        A decorator. The function that it gets has no arguments and raises if the test fails.
+
+    Raises:
+        Whatever the test raises, under nbgrader alone.
+
+    Built in assignment 1 (used).
+
+    >>> @visible("0 addition: small numbers")
+    ... def addition():
+    ...     near("1 + 1", 1 + 1, 2)
+    ✅ 0 addition: small numbers
+    """
+
+    def decorate(test):
+        tests[name] = test
+        _report(name, test, strict)
+        return test
+
+    return decorate
+
+
+def hidden(name):
+    """Decorate a test that only the grader has: it runs at once, and raises if it fails.
+
+    Args:
+        name: what is tested, in words that help and give nothing away.
+
+    The name of the test stands for what it returns. As the last line of a cell it is the score: see
+    ``award``.
+
+    Raises:
+        AssertionError: the test's message, after the name.
+
+    Built in assignment 1 (used).
+
+    >>> @hidden("large numbers")
+    ... def large():
+    ...     near("2 + 2", 2 + 2, 5)
+    Traceback (most recent call last):
+    AssertionError: a hidden test, large numbers: 2 + 2: mine 4, reference 5, ...
+    """
+
+    def decorate(test):
+        try:
+            return test()
+        except AssertionError as error:
+            raise AssertionError(f"a hidden test, {name}: {error}") from None
+
+    return decorate
+
+
+def run(name=""):
+    """Run the visible tests again whose name contains this text, and print a line for each.
+
+    Args:
+        name: "psnr", "1a", …; empty: all. A test is known once its cell has been run.
+
+    Built in assignment 1 (used).
+
+    >>> run("no such task")
+    There is no such test: run the test cells first. Known: ...
+    """
+    chosen = {full: test for full, test in tests.items() if name.lower() in full.lower()}
+    if not chosen:
+        known = ", ".join(sorted(tests)) or "none yet"
+        print(f"There is no such test: run the test cells first. Known: {known}")
+    for full, test in chosen.items():
+        _report(full, test)
+
+
+def attempt(show):
+    """Try something that needs your functions; say so if one of them is not written yet.
+
+    Args:
+        show: a function without arguments. The grader does not call it: slow code costs nothing.
+
+    Built in assignment 1 (used).
+
+    >>> def stub():
+    ...     raise NotImplementedError
+    >>> attempt(stub)
+    ⬜ nothing to see: write the function above first
+    """
+    if strict:
+        return
+    try:
+        show()
+    except NotImplementedError:
+        print("⬜ nothing to see: write the function above first")
+
+
+def near(what, got, want, tol=1e-4):
+    """Demand that a result has the reference's shape and values.
+
+    Args:
+        what: words for it: "psnr of two greys".
+        got: number, tensor or array. It is turned into plain numbers before it is compared.
+        want: the reference.
+        tol: the largest difference allowed between two values.
+
+    Raises:
+        AssertionError: says what came and what was expected.
+
+    Built in assignment 1 (used).
+
+    >>> near("the sum", torch.tensor(3.0), 4)
+    Traceback (most recent call last):
+    AssertionError: the sum: mine 3, reference 4, largest difference 1 (0.0001 allowed)
+    """
+    right, words = check._compare(got, want, tol)
+    if not right:
+        raise AssertionError(f"{what}: {words}")
+
+
+def below(what, got, limit):
+    """Demand that a number is finite and at most the limit; ``above`` is the other way round.
+
+    Args:
+        what: words for it.
+        got: a number, or a tensor or array that holds one.
+        limit: the largest value allowed.
+
+    Raises:
+        AssertionError: says what came and what was expected.
+
+    Built in assignment 1 (used).
+
+    >>> below("the error", 0.3, 0.2)
+    Traceback (most recent call last):
+    AssertionError: the error: 0.3, and at most 0.2 is asked for
+    """
+    value = number(what, got)
+    if not value <= limit:
+        raise AssertionError(f"{what}: {value:.4g}, and at most {limit:.4g} is asked for")
+
+
+def above(what, got, limit):
+    """Demand that a number is finite and at least the limit: see ``below``.
+
+    >>> above("the gain", 0.3, 0.2)
+    """
+    value = number(what, got)
+    if not value >= limit:
+        raise AssertionError(f"{what}: {value:.4g}, and at least {limit:.4g} is asked for")
+
+
+def award(what, got, steps):
+    """Print how many points a number is worth.
+
+    Args:
+        what: words for it.
+        got: the number.
+        steps: {least number: points}, growing.
+
+    Returns:
+        The points, a float.
+
+    Raises:
+        AssertionError: the number is below the first step.
+
+    Built in assignment 1 (used).
+
+    >>> award("the gain", 0.3, {0.2: 1, 0.5: 3})
+    the gain: 0.300, for 1 of 3 points (the next step is at 0.5)
+    1.0
+    """
+    value, least = number(what, got), min(steps)
+    if value < least:
+        raise AssertionError(f"{what}: {value:.3f}, and points begin at {least}")
+    points = max(points for step, points in steps.items() if value >= step)
+    above_it = [step for step in steps if step > value]
+    more = f" (the next step is at {min(above_it)})" if above_it else ""
+    print(f"{what}: {value:.3f}, for {points} of {max(steps.values())} points{more}")
+    return float(points)
+
+
+def number(what, got):
+    """The one finite number in ``got``, as a float; AssertionError if it holds none.
+
+    >>> number("a", torch.tensor([[2.5]]))
+    2.5
+    """
+    values = None if got is None else check._numbers(got)
+    if values is None:
+        hint = ": does your function end with return?" if got is None else ""
+        raise AssertionError(f"{what} is {_kind(got)}, not a number{hint}")
+    if values.size != 1:
+        raise AssertionError(f"{what} has shape {values.shape}; one number is asked for")
+    value = float(values.real.reshape(()))
+    if not np.isfinite(value):
+        raise AssertionError(f"{what} is {value}")
+    return value
+
+
+def whole(what, got, count):
+    """Demand a whole number from 0 to count − 1, such as a step; return it as an int.
+
+    >>> whole("the step", 7, 5)
+    Traceback (most recent call last):
+    AssertionError: the step: 7, and one of 0 … 4 is asked for
+    """
+    value = number(what, got)
+    if value != int(value):
+        raise AssertionError(f"{what}: {value:.4g}, and a whole number is asked for")
+    if not 0 <= value < count:
+        raise AssertionError(f"{what}: {value:.0f}, and one of 0 … {count - 1} is asked for")
+    return int(value)
+
+
+def is_array(what, got, shape):
+    """Demand a NumPy array of numbers of this shape; return its values, a float64 copy.
+
+    >>> is_array("the variances", [1, 2], (2,))
+    Traceback (most recent call last):
+    AssertionError: the variances: a NumPy array is asked for, and came a list
+    """
+    if not isinstance(got, np.ndarray):
+        hint = ": does your function end with return?" if got is None else ""
+        raise AssertionError(f"{what}: a NumPy array is asked for, and came {_kind(got)}{hint}")
+    values = check._numbers(got)
+    if values is None:
+        raise AssertionError(f"{what} does not hold numbers, but {got.dtype}")
+    if values.shape != tuple(shape):
+        raise AssertionError(
+            f"{what}: the shape is {values.shape}, and {tuple(shape)} is asked for"
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def is_float(what, got):
+    """Demand a Python float (NumPy's float64 is one); AssertionError otherwise.
+
+    >>> is_float("psnr", torch.tensor(1.0))
+    Traceback (most recent call last):
+    AssertionError: psnr: a float is asked for, and came a Tensor
+    """
+    if not isinstance(got, float):
+        raise AssertionError(f"{what}: a float is asked for, and came {_kind(got)}")
+
+
+def floats(what, got, count):
+    """Demand a list of so many finite Python floats; AssertionError otherwise.
+
+    Returns:
+        The same numbers in a new list.
+
+    Built in assignment 2 (used).
+
+    >>> floats("the losses", [0.5, torch.tensor(0.25)], 2)
+    Traceback (most recent call last):
+    AssertionError: the losses, number 1: a float is asked for, and came a Tensor
+    """
+    if not isinstance(got, list | tuple):
+        hint = ": does your function end with return?" if got is None else ""
+        raise AssertionError(f"{what}: a list of floats is asked for, and came {_kind(got)}{hint}")
+    if len(got) != count:
+        raise AssertionError(f"{what}: {count} values are asked for, and came {len(got)}")
+    for place, value in enumerate(got):
+        is_float(f"{what}, number {place}", value)
+    return [number(f"{what}, number {place}", value) for place, value in enumerate(got)]
+
+
+def pair(what, got):
+    """Demand two results, ``return first, second``; AssertionError otherwise.
+
+    >>> pair("my_network", None)
+    Traceback (most recent call last):
+    AssertionError: my_network: two results are asked for (return first, second), and came None
+    """
+    if not isinstance(got, list | tuple) or len(got) != 2:
+        came = f"{len(got)}" if isinstance(got, list | tuple) else _kind(got)
+        raise AssertionError(
+            f"{what}: two results are asked for (return first, second), and came {came}"
+        )
+    return got
+
+
+def is_tensor(what, got, shape=None, attached=None):
+    """Demand a tensor, and say what else came.
+
+    Args:
+        what: words for it.
+        got: the result.
+        shape: the shape it must have. None: any.
+        attached: True if gradients must flow through it, False if they must not. None: either.
+
+    Returns:
+        The values: a plain float32 tensor, a copy.
+
+    Raises:
+        AssertionError: another type, another shape, values that are not finite, attached or not.
+
+    Built in assignment 1 (used).
+
+    >>> is_tensor("the picture", [1, 2])
+    Traceback (most recent call last):
+    AssertionError: the picture: a tensor is asked for, and came a list
+    """
+    if not isinstance(got, torch.Tensor):
+        hint = ": does your function end with return?" if got is None else ""
+        raise AssertionError(f"{what}: a tensor is asked for, and came {_kind(got)}{hint}")
+    if shape is not None and tuple(got.shape) != tuple(shape):
+        raise AssertionError(
+            f"{what}: the shape is {tuple(got.shape)}, and {tuple(shape)} is asked for"
+        )
+    if attached is True and not got.requires_grad:
+        raise AssertionError(
+            f"{what} is cut off from its argument: no gradient flows (detach? .item()? no_grad?)"
+        )
+    if attached is False and got.requires_grad:
+        raise AssertionError(f"{what} still hangs on the graph of gradients: detach it")
+    values = torch.from_numpy(np.array(check._numbers(got), dtype=np.float32))
+    if not torch.isfinite(values).all():
+        raise AssertionError(f"{what} has values that are not finite (NaN or infinite)")
+    return values
+
+
+def own(function, *modules):
+    """Demand a function that was written in this notebook and does not call a finished one.
+
+    Args:
+        function: the student's; or a class: all its methods and bases.
+        modules: modules of dipcourse that are finished work for this task alone: "degrade".
+
+    Raises:
+        AssertionError: says whose work it is, or uses.
+
+    Built in assignment 1 (used).
+
+    >>> from dipcourse import metrics
+    >>> own(metrics.psnr)
+    Traceback (most recent call last):
+    AssertionError: psnr comes from dipcourse.metrics: write it yourself
+    """
+    name = getattr(function, "__name__", "this")
+    for origin in getattr(function, "__mro__", (function,)):  # of a class, its bases too
+        home = getattr(origin, "__module__", None) or ""
+        if home.split(".")[0] in ("dipcourse", "skimage"):
+            raise AssertionError(f"{name} comes from {home}: write it yourself")
+    theirs = _OTHERS_WORK | {module: f"dipcourse.{module}" for module in modules}
+    methods = vars(function).values() if isinstance(function, type) else (function,)
+    names = set().union(*(_names(getattr(part, "__code__", None)) for part in methods))
+    for used in sorted(names):
+        if used in theirs:
+            raise AssertionError(f"{name} uses {theirs[used]}: write it yourself")
+
+
+def refuses(what, call, error=ValueError):
+    """Demand that a call raises an error of this kind, and no other.
+
+    Args:
+        what: words for the call: "a mask without known pixels".
+        call: a function without arguments that makes it.
+        error: the class of the error.
+
+    Raises:
+        AssertionError: it raised none, or another one.
+
+    Built in assignment 3 (used).
+
+    >>> refuses("the number in 'three'", lambda: int("three"))
+    >>> refuses("the number in '3'", lambda: int("3"))
+    Traceback (most recent call last):
+    AssertionError: the number in '3': a ValueError is asked for, and none was raised
+    """
+    try:
+        call()
+    except error:
+        return
+    except NotImplementedError:
+        raise
+    except Exception as other:
+        came = f"{type(other).__name__}: {other}"
+        raise AssertionError(f"{what}: a {error.__name__} is asked for, and came {came}") from None
+    raise AssertionError(f"{what}: a {error.__name__} is asked for, and none was raised")
+
+
+class unchanged:
+    """A block that must leave tensors as they are.
+
+    >>> x = torch.zeros(2)
+    >>> with unchanged("x", x):
+    ...     x += 1
+    Traceback (most recent call last):
+    AssertionError: your function changes its argument x: work on a copy
+    """
+
+    def __init__(self, name, *values):
+        self.name, self.values = name, values
+        self.before = [value.detach().clone() for value in values]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            for before, value in zip(self.before, self.values, strict=True):
+                if not torch.equal(before, value.detach()):
+                    raise AssertionError(
+                        f"your function changes its argument {self.name}: work on a copy"
+                    )
+
+
+class given:
+    """A block in which names of the notebook are ours, so that an earlier task costs nothing here.
+
+    >>> double = None
+    >>> with given(double=lambda x: 2 * x):
+    ...     double(4)
+    8
+    """
+
+    def __init__(self, **names):
+        self.names, self.space = names, sys._getframe(1).f_globals
+
+    def __enter__(self):
+        self.kept = {name: self.space[name] for name in self.names if name in self.space}
+        self.space.update(self.names)
+
+    def __exit__(self, *_):
+        for name in self.names:
+            self.space.pop(name, None)
+        self.space.update(self.kept)
+
+
+def _report(name, test, strict=False):
+    """Run a test and print the line about it, which is kept; strict: raise what it raises."""
+    try:
+        test()
+    except Exception as error:
+        if strict:
+            raise
+        if isinstance(error, NotImplementedError):
+            line = f"⬜ {name}: not written yet"
+        else:
+            line = f"❌ {name}\n{_hint(error)}"
+    else:
+        line = f"✅ {name}"
+    results[name] = line
+    print(line)
+
+
+def _hint(error):
+    """What a failed test says, and where the student's code went wrong if it was there."""
+    if isinstance(error, AssertionError):
+        return textwrap.indent(textwrap.fill(str(error), 90), "   ")
+    return f"   your code raised {type(error).__name__}: {error}{_where(error)}"
+
+
+def _where(error):
+    """The line of the notebook in which an error arose."""
+    place, found = error.__traceback__, ""
+    while place:
+        file = place.tb_frame.f_code.co_filename
+        line = linecache.getline(file, place.tb_lineno).strip()
+        if line and ("ipykernel" in file or file.startswith("<ipython")):
+            found = f"\n   in {place.tb_frame.f_code.co_name}, line {place.tb_lineno}: {line}"
+        place = place.tb_next
+    return found
+
+
+def _kind(value):
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _names(code):
+    """All names that a function's code uses, those of the functions in it too."""
+    if code is None:
+        return set()
+    inner = [constant for constant in code.co_consts if hasattr(constant, "co_names")]
+    return set(code.co_names).union(*map(_names, inner))

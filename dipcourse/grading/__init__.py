@@ -1,0 +1,94 @@
+"""For instructors: nbgrader, set up for this course and for notebooks that come back from Colab.
+
+    mend      puts a damaged notebook in order before it is graded, and says what it did
+    collect   finds student and notebook in the files of a learning platform; the table of grades
+    guard     undoes, before each cell, what a notebook has replaced in torch, numpy or the tests
+
+The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+#: What the kernel of a submission finds in its environment while it is graded.
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "DIPCOURSE_SCALE": "smoke",
+    "MPLBACKEND": "agg",
+    "TQDM_DISABLE": "1",
+}
+
+#: Messages on stderr that cost no points; nbgrader gives 0 to a test cell with any other.
+HARMLESS = r"(Warning:|\bit/s\b|\bs/it\b|frozen_modules)"
+
+
+def configure(c, seconds=120):
+    """Set nbgrader up, in nbgrader_config.py: ``grading.configure(get_config())``.
+
+    Args:
+        c: nbgrader's configuration.
+        seconds: what one cell may take before it is stopped.
+    """
+    c.CourseDirectory.source_directory = "solutions"
+    c.CourseDirectory.release_directory = "assignments"
+    c.ClearSolutions.code_stub = {
+        "python": '# your code here\nraise NotImplementedError("write this function")'
+    }
+    c.ClearSolutions.text_stub = "*Your answer here: double-click.*"
+
+    c.GenerateAssignment.preprocessors = [
+        "nbgrader.preprocessors.LockCells",
+        "nbgrader.preprocessors.ClearSolutions",
+        "nbgrader.preprocessors.ClearOutput",
+        "nbgrader.preprocessors.CheckCellMetadata",
+        "nbgrader.preprocessors.ComputeChecksums",
+        "nbgrader.preprocessors.SaveCells",
+        "nbgrader.preprocessors.ClearHiddenTests",
+        "dipcourse.grading.mend.Trim",
+        "nbgrader.preprocessors.ComputeChecksums",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.Autograde.pre_convert_hook = "dipcourse.grading.collect.rename"
+    c.Autograde.sanitize_preprocessors = [
+        "dipcourse.grading.mend.Mend",
+        "nbgrader.preprocessors.ClearOutput",
+        "nbgrader.preprocessors.DeduplicateIds",
+        "nbgrader.preprocessors.OverwriteKernelspec",
+        "nbgrader.preprocessors.OverwriteCells",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.Autograde.autograde_preprocessors = [
+        "dipcourse.grading.mend.GuardedExecute",
+        "nbgrader.preprocessors.IgnorePattern",
+        "nbgrader.preprocessors.LimitOutput",
+        "nbgrader.preprocessors.SaveAutoGrades",
+        "nbgrader.preprocessors.AssignLatePenalties",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.GenerateFeedback.preprocessors = [
+        "nbgrader.preprocessors.GetGrades",
+        "dipcourse.grading.mend.HideTests",
+        "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    ]
+    c.IgnorePattern.enabled = True
+    c.IgnorePattern.pattern = HARMLESS
+    c.Execute.timeout = seconds
+    c.Execute.startup_timeout = 300  # importing torch on a busy machine
+    c.Execute.store_widget_state = False
+    c.Execute.extra_arguments = [
+        "--IPKernelApp.log_level=40",
+        "--HistoryManager.hist_file=:memory:",
+        "--InteractiveShellApp.exec_lines=from dipcourse.grading import guard; guard.start()",
+    ]
+    c.LimitOutput.max_lines = 200
+    c.ZipCollectApp.collector_plugin = "dipcourse.grading.collect.Collector"
+    c.ExportApp.plugin_class = "dipcourse.grading.collect.Grades"
+
+    # A new gradebook calls the command alembic, which lies beside this Python.
+    commands = str(Path(sys.executable).parent)
+    if commands not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([commands, os.environ.get("PATH", "")])

@@ -1,0 +1,113 @@
+"""A course folder for nbgrader in a temporary place, and what comes out of it."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from nbgrader.api import Gradebook
+
+from tools import assignments, notebooks
+
+ROOT = notebooks.ROOT
+BANK = Path(__file__).parent / "bank"
+ENTRY = re.compile(
+    r"^## (?P<kind>right|wrong): (?P<words>[^\n]*?)(?: -> (?P<test>\S+))?\n+"
+    r"```python\n(?P<code>.*?)\n```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Course:
+    """A folder with nbgrader's settings and sources, in which its commands run."""
+
+    def __init__(self, folder, sources):
+        self.folder = Path(folder)
+        shutil.copy(ROOT / "nbgrader_config.py", self.folder)
+        self.sources = sources
+        for name, notebook in sources.items():
+            self.write(f"solutions/{name}/{name}.ipynb", notebook)
+
+    def write(self, place, notebook):
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = notebook if isinstance(notebook, str) else notebooks.written(notebook)
+        path.write_text(text, encoding="utf-8")
+
+    def submit(self, student, assignment, notebook):
+        self.write(f"submitted/{student}/{assignment}/{assignment}.ipynb", notebook)
+
+    def released(self, name):
+        return notebooks.read(self.folder / "assignments" / name / f"{name}.ipynb")
+
+    def graded(self, student, name):
+        return notebooks.read(self.folder / "autograded" / student / name / f"{name}.ipynb")
+
+    def run(self, *command, fails=False):
+        """Run nbgrader; return what it says."""
+        environment = {k: v for k, v in os.environ.items() if k != "NBGRADER_EXECUTION"}
+        process = subprocess.run(
+            [sys.executable, "-m", "nbgrader", *command],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        said = process.stdout + process.stderr
+        assert bool(process.returncode) == fails, said[-6000:]
+        return said
+
+    def scores(self, assignment):
+        """{student: {cell: points}}; None where nothing was graded."""
+        with self.gradebook() as gradebook:
+            return {
+                submission.student.id: {
+                    grade.cell.name: grade.auto_score
+                    for notebook in submission.notebooks
+                    for grade in notebook.grades
+                }
+                for submission in gradebook.assignment_submissions(assignment)
+            }
+
+    def gradebook(self):
+        return Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}")
+
+
+def answered(notebook, answers):
+    """A copy of a notebook with the given sources, {id: source}."""
+    done = copy.deepcopy(notebook)
+    for cell in done.cells:
+        cell.source = answers.get(cell.id, cell.source)
+    return done
+
+
+def bank(assignment):
+    """{task: {"right": [entry], "wrong": [entry]}}; an entry is a dict with words, test, code."""
+    return {
+        path.stem: {
+            kind: [e for e in entries(path) if e["kind"] == kind] for kind in ("right", "wrong")
+        }
+        for path in sorted((BANK / assignment).glob("*.md"))
+    }
+
+
+def entries(path):
+    text = path.read_text(encoding="utf-8")
+    found = [match.groupdict() for match in ENTRY.finditer(text)]
+    assert len(found) == text.count("\n## "), f"{path.name}: an entry is not understood"
+    return found
+
+
+def own_tests(task, notebook):
+    """The test cells of a task: those whose ids begin like it."""
+    own = task.replace("task-", "test-")
+    return [c.id for c in notebook.cells if c.id == own or c.id.startswith(f"{own}-")]
+
+
+def points(notebook):
+    """{id: points} of the graded cells of a source."""
+    graded = [c for c in notebook.cells if assignments.kind(c) in ("test", "answer")]
+    return {cell.id: assignments.points(cell) for cell in graded}

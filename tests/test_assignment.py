@@ -1,0 +1,270 @@
+"""The helpers of test cells: what they accept, what they say, and that nobody can bend them."""
+
+import math
+import os
+
+import numpy
+import pytest
+import torch
+
+from dipcourse import assignment, nets
+from dipcourse.grading import guard
+
+
+def message(call, *arguments, **options):
+    with pytest.raises(AssertionError) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
+
+
+def test_near_takes_numbers_in_any_dress():
+    for got in (2, 2.0, numpy.float32(2), torch.tensor(2.0, requires_grad=True), numpy.array(2)):
+        assignment.near("it", got, 2)
+    assignment.near("it", math.inf, math.inf)
+    assert "return" in message(assignment.near, "it", None, 2)
+    assert "NaN" in message(assignment.near, "it", torch.tensor(math.nan), 2)
+    assert "shape" in message(assignment.near, "it", torch.zeros(2), torch.zeros(3))
+
+
+def test_near_is_not_deceived_by_a_number_that_equals_everything():
+    class Liar(float):
+        def __eq__(self, other):
+            return True
+
+        def __sub__(self, other):
+            return 0.0
+
+        __le__ = __ge__ = __eq__
+        __hash__ = float.__hash__
+
+    assert "mine 3" in message(assignment.near, "it", Liar(3), 2)
+    assert "3" in message(assignment.below, "it", Liar(3), 2)
+
+
+def test_limits():
+    assignment.below("it", torch.tensor([1.0]), 1)
+    assignment.above("it", 1, 1)
+    assert "at most 1" in message(assignment.below, "it", 1.5, 1)
+    assert "at least 2" in message(assignment.above, "it", 1.5, 2)
+    for bad in (math.nan, None, "word", torch.zeros(2)):
+        message(assignment.below, "it", bad, 1)
+        message(assignment.above, "it", bad, -1)
+
+
+def test_whole():
+    for got in (3, 3.0, numpy.int64(3), torch.tensor(3)):
+        assert assignment.whole("it", got, 4) == 3
+    assert "0 … 2" in message(assignment.whole, "it", 3, 3)
+    assert "0 … 2" in message(assignment.whole, "it", -1, 3)
+    assert "whole" in message(assignment.whole, "it", 1.5, 3)
+    for bad in (None, math.nan, [1, 2], "3"):
+        message(assignment.whole, "it", bad, 9)
+
+
+def test_arrays():
+    got = assignment.is_array("it", numpy.array([1, math.nan], dtype="float32"), (2,))
+    assert got.dtype == numpy.float64 and got[0] == 1 and math.isnan(got[1])
+    assert "tensor" in message(assignment.is_array, "it", torch.zeros(2), (2,)).lower()
+    assert "return" in message(assignment.is_array, "it", None, (2,))
+    assert "shape" in message(assignment.is_array, "it", numpy.zeros((2, 1)), (2,))
+    assert "numbers" in message(assignment.is_array, "it", numpy.array(["a", "b"]), (2,))
+
+
+def test_award():
+    steps = {0.2: 2, 0.5: 4}
+    assert assignment.award("it", 0.2, steps) == 2
+    assert assignment.award("it", 9, steps) == 4
+    assert "begin at 0.2" in message(assignment.award, "it", 0.19, steps)
+    message(assignment.award, "it", math.nan, steps)
+
+
+def test_is_tensor_names_what_is_wrong():
+    leaf = torch.zeros(2, requires_grad=True)
+    assert assignment.is_tensor("it", leaf * 2, shape=(2,), attached=True).tolist() == [0, 0]
+    assert "return" in message(assignment.is_tensor, "it", None)
+    assert "(2,)" in message(assignment.is_tensor, "it", leaf, shape=(3,))
+    assert "detach" in message(assignment.is_tensor, "it", leaf * 2, attached=False)
+    assert "gradient" in message(assignment.is_tensor, "it", torch.zeros(2), attached=True)
+    assert "finite" in message(assignment.is_tensor, "it", torch.tensor([math.inf]))
+
+
+def test_own_sees_what_a_function_uses():
+    def honest(a):
+        return torch.nn.functional.mse_loss(a, a)
+
+    def nested(a):
+        def inner():
+            from dipcourse import priors
+
+            return priors.total_variation(a)
+
+        return inner()
+
+    assignment.own(honest)
+    assert "dipcourse.priors" in message(assignment.own, nested)
+
+
+def test_own_takes_modules_for_one_task():
+    def shrinks(x):
+        return degrade.Downsample(2)(x)  # noqa: F821
+
+    assignment.own(shrinks)
+    assert "dipcourse.degrade" in message(assignment.own, shrinks, "degrade")
+
+
+def test_refuses():
+    def fails(error):
+        raise error
+
+    assignment.refuses("it", lambda: fails(ValueError("no")))
+    assert "none was raised" in message(assignment.refuses, "it", lambda: None)
+    assert "TypeError: no" in message(assignment.refuses, "it", lambda: fails(TypeError("no")))
+    with pytest.raises(NotImplementedError):  # a stub is not an answer
+        assignment.refuses("it", lambda: fails(NotImplementedError()))
+
+
+def test_own_looks_into_a_class():
+    class Honest(torch.nn.Module):
+        def forward(self, z):
+            return z
+
+    class Borrowed(nets.UNet):
+        pass
+
+    class Calls(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nets.UNet(1, 1)
+
+    assignment.own(Honest, "nets")
+    assignment.own(Calls)
+    assert "comes from dipcourse.nets" in message(assignment.own, Borrowed)
+    assert "uses dipcourse.nets" in message(assignment.own, Calls, "nets")
+
+
+def test_floats_are_a_list_of_python_floats():
+    assert assignment.floats("it", [0.5, numpy.float64(2)], 2) == [0.5, 2.0]
+    assert assignment.floats("it", [], 0) == []
+    assert "return" in message(assignment.floats, "it", None, 2)
+    assert "a Tensor" in message(assignment.floats, "it", torch.zeros(2), 2)
+    assert "number 1" in message(assignment.floats, "it", [0.5, torch.tensor(1.0)], 2)
+    assert "3 values are asked for, and came 2" in message(assignment.floats, "it", [0.5, 1.0], 3)
+    assert "nan" in message(assignment.floats, "it", [math.nan], 1)
+
+
+def test_pair():
+    assert assignment.pair("it", (1, 2)) == (1, 2)
+    for wrong, word in ((None, "None"), ((1, 2, 3), "came 3"), (torch.zeros(2), "a Tensor")):
+        assert word in message(assignment.pair, "it", wrong)
+
+
+def test_unchanged_lets_an_error_pass():
+    x = torch.zeros(2)
+    with pytest.raises(ZeroDivisionError), assignment.unchanged("x", x):
+        x.copy_(1 / 0)
+    with assignment.unchanged("x", x):
+        x + 1
+
+
+def test_given_puts_names_back(monkeypatch):
+    space = {"assignment": assignment, "kept": 1}
+    exec(
+        "def reads():\n    return kept, new\n"
+        "with assignment.given(kept=2, new=3):\n    inside = reads()",
+        space,
+    )
+    assert space["inside"] == (2, 3)
+    assert space["kept"] == 1
+    assert "new" not in space
+
+
+def test_visible_reports_and_never_raises(capsys, monkeypatch):
+    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(assignment, "tests", {})
+
+    @assignment.visible("1 right")
+    def right():
+        pass
+
+    @assignment.visible("2 wrong")
+    def wrong():
+        assignment.near("it", 1, 2)
+
+    @assignment.visible("3 open")
+    def open_():
+        raise NotImplementedError
+
+    @assignment.visible("4 broken")
+    def broken():
+        1 / 0  # noqa: B018
+
+    text = capsys.readouterr().out
+    for line in ("✅ 1 right", "❌ 2 wrong\n   it: mine 1", "⬜ 3 open: not", "❌ 4 broken"):
+        assert line in text
+    assert "ZeroDivisionError" in text
+    assignment.run("right")
+    assert capsys.readouterr().out == "✅ 1 right\n"
+    assignment.run()
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_visible_raises_under_the_grader(monkeypatch):
+    monkeypatch.setattr(assignment, "strict", True)
+
+    def wrong():
+        assignment.near("it", 1, 2)
+
+    message(assignment.visible("1 wrong"), wrong)
+    message(assignment.hidden("wrong"), wrong)
+    with pytest.raises(ZeroDivisionError):
+        assignment.hidden("broken")(lambda: 1 / 0)
+
+
+def test_attempt_is_for_students_alone(monkeypatch, capsys):
+    def stub():
+        raise NotImplementedError
+
+    monkeypatch.setattr(assignment, "strict", False)
+    assignment.attempt(stub)
+    assert "write the function above first" in capsys.readouterr().out
+    with pytest.raises(ZeroDivisionError):
+        assignment.attempt(lambda: 1 / 0)
+    monkeypatch.setattr(assignment, "strict", True)
+    assignment.attempt(lambda: 1 / 0)
+
+
+def test_hidden_raises_everywhere(monkeypatch):
+    monkeypatch.setattr(assignment, "strict", False)
+    assert message(assignment.hidden("a word"), lambda: assignment.near("it", 1, 2)).startswith(
+        "a hidden test, a word: it: mine 1"
+    )
+
+
+# ---- the guard
+
+
+def test_guard_puts_everything_back():
+    """Functions of modules, methods of tensors, helpers and their code, the sign of the grader."""
+    os.environ["NBGRADER_EXECUTION"] = "autograde"
+    restore = guard.snapshot()
+    mean, near, code = torch.mean, assignment.near, assignment.near.__code__
+    try:
+        always = lambda *a, **k: True  # noqa: E731
+        torch.mean = numpy.mean = math.sqrt = assignment.near = always
+        torch.Tensor.item = torch.Tensor.__sub__ = always
+        near.__code__ = (lambda what, got, want, tol=1: None).__code__
+        assignment.strict = None
+        del os.environ["NBGRADER_EXECUTION"]
+        restore()
+        assert torch.mean is mean
+        assert assignment.near is near
+        assert near.__code__ is code
+        assert numpy.mean([1, 3]) == 2
+        assert math.sqrt(4) == 2
+        assert (torch.tensor(3.0) - torch.tensor(1.0)).item() == 2
+        assert assignment.strict is not None
+        assert os.environ["NBGRADER_EXECUTION"] == "autograde"
+        message(assignment.near, "it", 1, 2)
+    finally:
+        restore()
+        os.environ.pop("NBGRADER_EXECUTION", None)

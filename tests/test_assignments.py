@@ -1,0 +1,272 @@
+"""Every assignment grades right: a bank of answers goes through nbgrader itself.
+
+Submission k holds variant k of every task. In each bundle of wrong answers one task is right, in
+turn: it must get full marks among errors, and every wrong answer must lose points at its own task.
+"""
+
+import ast
+import builtins
+import itertools
+import re
+
+import nbformat
+import pytest
+from course import Course, answered, bank, own_tests, points
+
+from tools import assignments, notebooks
+
+SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
+EVERY = pytest.mark.parametrize("name", SOURCES)
+
+
+# ---- what the files say
+
+
+def test_there_are_assignments():
+    assert SOURCES
+
+
+def test_what_is_generated_is_up_to_date():
+    """`make assignments` writes it."""
+    assert [str(path) for path, _ in assignments.stale()] == []
+
+
+@EVERY
+def test_bank_is_large_enough(name):
+    tasks = {cell.id for cell in SOURCES[name].cells if assignments.kind(cell) == "task"}
+    assert set(bank(name)) == tasks
+    for task, answers in bank(name).items():
+        assert len(answers["right"]) >= 3, task
+        assert len(answers["wrong"]) >= 8, task
+        assert own_tests(task, SOURCES[name]), task
+
+
+@EVERY
+def test_header_gives_the_points(name):
+    """The table on top and the headings name the points that the test cells add up to."""
+    of = points(SOURCES[name])
+    text = "\n".join(c.source for c in SOURCES[name].cells if c.cell_type == "markdown")
+    assert re.search(rf"\*\*together\*\* \| \*\*{sum(of.values())}\*\*", text)
+    rows = [int(n) for n in re.findall(r"^\| \d+ \|.*\| (\d+) \|$", text, re.MULTILINE)]
+    heads = [int(n) for n in re.findall(r"^## Task .*\((\d+) points", text, re.MULTILINE)]
+    assert rows == heads
+    assert sum(rows) == sum(of.values())
+    for task in bank(name):
+        heading = sum(of[test] for test in own_tests(task, SOURCES[name]))
+        assert heading in heads, task
+    assert min(of.values()) > 0
+
+
+@EVERY
+def test_ids_are_readable_and_unique(name):
+    findings = notebooks.check_ids(SOURCES[name])
+    assert [str(f) for f in findings if "the last is" not in str(f)] == []
+
+
+@EVERY
+def test_release_keeps_its_secrets(name):
+    released = (notebooks.ROOT / "assignments" / name / f"{name}.ipynb").read_text("utf-8")
+    for secret in ("HIDDEN TESTS", "SOLUTION", "assignment.hidden", "model answer", "# variant"):
+        assert secret not in released
+    notebook = nbformat.reads(released, as_version=4)
+    stubs = [cell for cell in notebook.cells if assignments.kind(cell) == "task"]
+    assert stubs
+    assert all("raise NotImplementedError" in cell.source for cell in stubs)
+    assert all(cell.metadata.nbgrader.grade_id == cell.id for cell in stubs)
+
+
+@EVERY
+def test_tests_stand_on_their_own(name):
+    """A test cell knows what it imports and defines, the functions of its own task, nothing else.
+
+    So no earlier task can cost points here, and no name that a student reuses (``sum``) either.
+    """
+    for task in bank(name):
+        source = next(c.source for c in SOURCES[name].cells if c.id == task)
+        mine = {
+            n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
+        }
+        for cell in SOURCES[name].cells:
+            if cell.id in own_tests(task, SOURCES[name]):
+                unknown = names_used(cell.source) - mine - {"AssertionError", "__name__"}
+                assert unknown == set(), f"{cell.id}: {unknown & set(dir(builtins)) or unknown}"
+
+
+def names_used(source):
+    """The global names that a cell uses without importing or defining them."""
+    tree = ast.parse(source)
+    known = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            known |= {(a.asname or a.name).split(".")[0] for a in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            known.add(node.name)
+        elif isinstance(node, ast.arg):
+            known.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            known.add(node.id)
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - known
+
+
+# ---- through nbgrader
+
+
+def wrong_bundles(name):
+    """Return [({task: entry or None for right}]: each wrong answer once, one task right in turn."""
+    answers = bank(name)
+    queues = {task: list(of["wrong"]) for task, of in answers.items()}
+    turns, bundles = itertools.cycle(queues), []
+    while any(queues.values()):
+        right = next(turns)
+        bundle = {}
+        for task, queue in queues.items():
+            used = None if task == right else queue.pop(0) if queue else answers[task]["wrong"][0]
+            bundle[task] = used
+        bundles.append(bundle)
+    return bundles
+
+
+def replaced(notebook):
+    """A submission without answers that replaces what the tests stand on."""
+    trick = """
+import builtins, os, sys, types
+import numpy, torch
+from dipcourse import assignment, check
+always = lambda *a, **k: True
+assignment.near = assignment.below = assignment.above = assignment.own = always
+assignment.hidden = assignment.visible = lambda name: always
+assignment.is_tensor = lambda what, got, **k: torch.zeros(1)
+assignment.strict = False
+check._compare = lambda *a: (True, "")
+torch.allclose = torch.equal = numpy.allclose = always
+torch.Tensor.__eq__ = torch.Tensor.__le__ = always
+os.environ.pop("NBGRADER_EXECUTION", None)
+sys.modules["dipcourse.assignment"] = types.SimpleNamespace(near=always)
+builtins.abs = builtins.float = lambda *a: 0.0
+"""
+    done = answered(notebook, {})
+    place = next(i for i, c in enumerate(done.cells) if assignments.kind(c) == "task")
+    done.cells.insert(place, nbformat.v4.new_code_cell(trick, id="trick"))
+    return done
+
+
+def half_done(name, released):
+    """The first half of the tasks answered, the test cells of the first deleted by the student."""
+    solutions = {c.id: c.source for c in SOURCES[name].cells}
+    tasks = list(bank(name))
+    order = [c.id for c in SOURCES[name].cells if c.id in tasks]
+    done = order[: len(order) // 2]
+    notebook = answered(released, {task: solutions[task] for task in done})
+    gone = own_tests(order[0], notebook)
+    notebook.cells = [c for c in notebook.cells if c.id not in gone]
+    return notebook, done
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def batch(request, tmp_path_factory):
+    """A course in which the whole bank has been graded in one run: (name, course, bundles)."""
+    name = request.param
+    course = Course(tmp_path_factory.mktemp(name), {name: SOURCES[name]})
+    course.run("generate_assignment", name, "--force")
+    released, solutions = course.released(name), {c.id: c.source for c in SOURCES[name].cells}
+    only = {task: solutions[task] for task in bank(name)}
+    course.submit("reference", name, answered(released, solutions))
+    course.submit("untouched", name, released)
+    course.submit("replaced", name, replaced(released))
+    course.submit("half", name, half_done(name, released)[0])
+    for k in range(max(len(of["right"]) for of in bank(name).values())):
+        variants = {t: of["right"][k % len(of["right"])]["code"] for t, of in bank(name).items()}
+        course.submit(f"right{k}", name, answered(released, variants))
+    bundles = wrong_bundles(name)
+    for k, bundle in enumerate(bundles):
+        variants = {task: entry["code"] for task, entry in bundle.items() if entry}
+        course.submit(f"wrong{k}", name, answered(released, only | variants))
+    course.said = course.run("autograde", name)
+    return name, course, bundles
+
+
+def lost(scores, name):
+    """The automatically graded cells that did not get all their points."""
+    of = points(SOURCES[name])
+    return {c for c, score in scores.items() if c.startswith("test") and score != of[c]}
+
+
+def test_right_answers_get_everything(batch):
+    name, course, _ = batch
+    scores = course.scores(name)
+    students = [student for student in scores if student.startswith("right")]
+    assert len(students) >= 3
+    for student in ["reference", *students]:
+        assert lost(scores[student], name) == set(), student
+
+
+def test_words_wait_for_a_person(batch):
+    """An answer in words has no automatic score; without one it gets 0."""
+    name, course, _ = batch
+    scores = course.scores(name)
+    words = [cell for cell in points(SOURCES[name]) if cell.startswith("explain")]
+    assert {scores["reference"][cell] for cell in words} <= {None}
+    assert {scores["untouched"][cell] for cell in words} <= {0}
+
+
+def test_untouched_gets_nothing_and_runs(batch):
+    """Visible tests stop nobody: outside the grader every cell of the release runs."""
+    name, course, _ = batch
+    scores = course.scores(name)["untouched"]
+    assert set(scores.values()) == {0}
+    from tools.execute import execute, printed
+
+    released = course.released(name)
+    run = execute(released, course.folder, "smoke", timeout=120)
+    assert run.ok, run
+    tests = [c for c in released.cells if assignments.kind(c) == "test"]
+    assert all("⬜" in printed(cell) for cell in tests)
+    assert not any(printed(cell, "stderr") for cell in released.cells)
+
+
+def test_replacing_the_tools_earns_nothing(batch):
+    name, course, _ = batch
+    assert set(course.scores(name)["replaced"].values()) == {0}
+
+
+def test_half_done_gets_its_points_although_test_cells_were_deleted(batch):
+    name, course, _ = batch
+    _, done = half_done(name, course.released(name))
+    scores, of = course.scores(name)["half"], points(SOURCES[name])
+    full = {test for task in done for test in own_tests(task, SOURCES[name])}
+    assert {cell for cell, score in scores.items() if score} == full
+    assert all(scores[cell] == of[cell] for cell in full)
+
+
+def test_wrong_answers_lose_points_at_their_task_alone(batch):
+    name, course, bundles = batch
+    scores = course.scores(name)
+    for k, bundle in enumerate(bundles):
+        gone = lost(scores[f"wrong{k}"], name)
+        for task, entry in bundle.items():
+            own = gone & set(own_tests(task, SOURCES[name]))
+            if entry is None:
+                assert own == set(), f"wrong{k}: {task} is right"
+            else:
+                assert own, f"wrong{k}: {task}, {entry['words']}"
+                assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
+
+
+def test_grading_is_silent(batch):
+    name, course, _ = batch
+    for student in ("reference", "right0", "wrong0"):
+        for cell in course.graded(student, name).cells:
+            noise = [o.text for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+            assert noise == [], f"{student}, {cell.id}"
+
+
+def test_messages_are_words(batch):
+    """Every failed test says something, in more than the name of an error; none shows the tests."""
+    name, course, bundles = batch
+    for k in range(len(bundles)):
+        for cell in course.graded(f"wrong{k}", name).cells:
+            if assignments.kind(cell) != "test":
+                continue
+            for output in cell.outputs:
+                if output.output_type == "error" and output.ename == "AssertionError":
+                    assert len(output.evalue.split()) >= 5, (cell.id, output.evalue)

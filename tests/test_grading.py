@@ -1,0 +1,407 @@
+"""Notebooks that come back from Colab and from students, on the path of INSTRUCTORS.md."""
+
+import copy
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import pytest
+from conftest import JupyterLab
+from course import ROOT, Course
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
+
+from dipcourse.grading import collect
+from tools import assignments
+
+NAME = "a1_total_variation"
+FULL = {"test-twice-small": 2, "test-twice-large": 1, "test-half": 1}
+TEST = """\
+# Test {title}
+from dipcourse import assignment
+
+
+@assignment.visible("{title}")
+def check_{name}():
+    assignment.near("{function} of {x}", {function}({x}), {y})
+
+
+### BEGIN HIDDEN TESTS
+@assignment.hidden("more numbers")
+def secretly_{name}():
+    assignment.near("{function} of 1000", {function}(1000), {big})
+### END HIDDEN TESTS"""
+
+
+def source():
+    """A small assignment under the name of a real one, so that the page's commands fit."""
+    twice = {"function": "twice", "x": 2, "y": 4, "big": 2000}
+    half = {"function": "half", "x": 3, "y": 1.5, "big": 500}
+    cells = [
+        new_markdown_cell("# A small assignment", id="title"),
+        new_code_cell("from dipcourse import assignment", id="setup"),
+        new_code_cell(stub("twice", "2 * x"), id="task-twice"),
+        new_code_cell(
+            TEST.format(title="1a small (2 points)", name="small", **twice), id="test-twice-small"
+        ),
+        new_code_cell(
+            TEST.format(title="1b large (1 point)", name="large", **twice), id="test-twice-large"
+        ),
+        new_code_cell(stub("half", "x / 2"), id="task-half"),
+        new_code_cell(TEST.format(title="2 half (1 point)", name="half", **half), id="test-half"),
+        new_markdown_cell(
+            "**Why? (2 points)**\n\n### BEGIN SOLUTION\nA model answer.\n### END SOLUTION",
+            id="explain-why",
+        ),
+    ]
+    notebook = new_notebook(cells=cells)
+    assignments.tidy(notebook, NAME)
+    return notebook
+
+
+def stub(name, answer):
+    return f"def {name}(x):\n    ### BEGIN SOLUTION\n    return {answer}\n    ### END SOLUTION"
+
+
+def cell(notebook, id):
+    return next(cell for cell in notebook.cells if cell.get("id") == id)
+
+
+def answer(released, twice="2 * x", half="x / 2"):
+    """The released notebook with everything answered."""
+    done = copy.deepcopy(released)
+    cell(done, "task-twice").source = f"def twice(x):\n    return {twice}"
+    cell(done, "task-half").source = f"def half(x):\n    return {half}"
+    cell(done, "explain-why").source = "**Why? (2 points)**\n\nBecause."
+    return done
+
+
+# ---- the damages; each function changes an answered notebook in place, or returns another text
+
+
+def deleted_test(notebook):
+    notebook.cells.remove(cell(notebook, "test-twice-large"))
+
+
+def deleted_many(notebook):
+    for id in ("setup", "test-twice-small", "test-twice-large", "test-half", "explain-why"):
+        notebook.cells.remove(cell(notebook, id))
+
+
+def stripped(notebook):
+    for one in notebook.cells:
+        one.metadata = {}
+
+
+def through_colab(notebook):
+    """Format 4.0, ids in the metadata, widgets without state, no marks, Colab's own metadata."""
+    for one in notebook.cells:
+        one.metadata = nbformat.from_dict({"id": one.pop("id")})
+    notebook.nbformat_minor = 0
+    widget = {"model_module": "@jupyter-widgets/controls", "model_name": "FloatProgressModel"}
+    notebook.metadata = nbformat.from_dict(
+        {
+            "colab": {"name": "Copy of it", "provenance": []},
+            "widgets": {"application/vnd.jupyter.widget-state+json": {"0a1b": widget}},
+        }
+    )
+
+
+def bare(notebook):
+    """Neither ids nor marks."""
+    for place, one in enumerate(notebook.cells):
+        one.id, one.metadata = f"{place:08x}", {}
+
+
+def doubled(notebook):
+    """A test cell and an answer are there twice; one answer only in the copy."""
+    for id in ("test-twice-small", "task-twice", "explain-why"):
+        place = notebook.cells.index(cell(notebook, id))
+        notebook.cells.insert(place + 1, copy.deepcopy(notebook.cells[place]))
+        notebook.cells[place + 1].id = f"{place:08x}"
+    cell(notebook, "explain-why").source = source_of_release("explain-why")
+    cell(notebook, "task-twice").source = source_of_release("task-twice")
+
+
+def same_ids(notebook):
+    """Copied by a tool that copies ids as well."""
+    place = notebook.cells.index(cell(notebook, "test-half"))
+    notebook.cells.insert(place, copy.deepcopy(notebook.cells[place]))
+
+
+def retyped(notebook):
+    for id, kind in (("task-twice", "markdown"), ("test-half", "raw"), ("explain-why", "code")):
+        one = cell(notebook, id)
+        one.cell_type = kind
+        one.pop("outputs", None), one.pop("execution_count", None)
+        if kind == "code":
+            one.update(outputs=[], execution_count=None)
+
+
+def no_kernel(notebook):
+    """No kernel and no language, but a widget whose state is gone."""
+    widget = {"application/vnd.jupyter.widget-state+json": {"0a1b": {}}}
+    notebook.metadata = nbformat.from_dict({"widgets": widget})
+
+
+def old_format(notebook):
+    return nbformat.writes(nbformat.convert(notebook, 3), version=3)
+
+
+def edited(notebook):
+    """Tests made easy, points raised, an import in the locked set-up cell."""
+    cell(notebook, "test-half").source = "pass"
+    cell(notebook, "test-half").metadata.nbgrader["points"] = 100
+    cell(notebook, "setup").source += "\nimport math as mathematics"
+    cell(notebook, "task-half").source = "def half(x):\n    return mathematics.ldexp(x, -1)"
+
+
+#: How each damaged notebook comes in: its name on the platform, and the student's name for us.
+CLASS = {
+    deleted_test: (f"Ada Lovelace_1_assignsubmission_file_/Copy of {NAME}.ipynb", "Ada-Lovelace_1"),
+    deleted_many: (f"many_LATE_12_34_Copia di {NAME}-1.ipynb", "many"),
+    stripped: (f"stripped_{NAME}.ipynb", "stripped"),
+    through_colab: ("colab/Untitled0.ipynb", "colab"),
+    bare: (f"bare/{NAME}.ipynb", "bare"),
+    doubled: (f"twofiles_12_34_{NAME} (2).ipynb", "twofiles"),
+    same_ids: (f"same_ids_3_assignsubmission_file_{NAME}.ipynb", "same_ids_3"),
+    retyped: (f"retyped_12_34_{NAME}-3.ipynb", "retyped"),
+    no_kernel: ("kernel/a1 Total Variation (kernel).ipynb", "kernel"),
+    old_format: (f"old_{NAME}.ipynb", "old"),
+    edited: (f"edited_{NAME}.ipynb", "edited"),
+}
+SILENT = {no_kernel, old_format}  # mended without a word: nothing of theirs changed
+
+
+def source_of_release(id):
+    """A released cell's source: what a student finds."""
+    return cell(source_of_release.notebook, id).source
+
+
+def commands():
+    """nbgrader's commands in INSTRUCTORS.md, in order."""
+    page = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    return [line.split()[1:] for line in re.findall(r"^    (nbgrader .*)$", page, re.MULTILINE)]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """The path of the page with a class of damaged notebooks; what each command said."""
+    course = Course(tmp_path_factory.mktemp("course"), {NAME: source()})
+    config = course.folder / "nbgrader_config.py"
+    text = config.read_text(encoding="utf-8").replace("configure(c)", "configure(c, seconds=10)")
+    config.write_text(text, encoding="utf-8")
+    course.said = {}
+    for command in commands():
+        if command[0] == "zip_collect":
+            hand_in(course)
+        fails = command[0] == "autograde"  # three of them cannot be graded
+        course.said[command[0]] = course.run(*command, fails=fails)
+    with open(course.folder / "grades.csv", encoding="utf-8") as file:
+        course.table = {row["student"]: row for row in csv.DictReader(file)}
+    return course
+
+
+def hand_in(course):
+    """Lay out what a learning platform would let you download, and one folder by hand."""
+    released = source_of_release.notebook = course.released(NAME)
+    good = answer(released)
+    place = f"downloaded/{NAME}/archive"
+    for damage, (name, _) in CLASS.items():
+        notebook = copy.deepcopy(good)
+        course.write(f"{place}/{name}", damage(notebook) or json.dumps(notebook))
+    course.write(f"{place}/twofiles_12_34_{NAME} (1).ipynb", answer(released, "0"))
+    course.write(f"{place}/broken_{NAME}.ipynb", '{"cells": [')
+    foreign = new_notebook(cells=[new_code_cell("print('my shopping list')")])
+    course.write(f"{place}/foreign_{NAME}.ipynb", foreign)
+    course.write(f"{place}/dead_{NAME}.ipynb", answer(released, "__import__('os')._exit(1)"))
+    loop = answer(released, "next(iter(int, 1))")
+    course.write(f"{place}/loop_{NAME}.ipynb", loop)
+    prints_a_score = "get_ipython().displayhook(2.0) or print('my own output') or x"
+    cheat = answer(released, prints_a_score, half="x / 0")
+    course.write(f"{place}/score_{NAME}.ipynb", cheat)
+    with zipfile.ZipFile(course.folder / place / "zora.zip", "w") as archive:
+        archive.writestr(f"{NAME}.ipynb", json.dumps(good))
+    course.write(f"submitted/zz-by-hand/{NAME}/Copy of {NAME}.ipynb", good)
+
+
+def auto(course, student):
+    return {c: s for c, s in course.scores(NAME)[student].items() if c.startswith("test")}
+
+
+@pytest.mark.parametrize("damage", CLASS, ids=lambda damage: damage.__name__)
+def test_damage_is_mended_and_named(course, damage):
+    student = CLASS[damage][1]
+    assert auto(course, student) == FULL
+    assert course.table[student]["state"] == "1 to mark by hand" or damage is deleted_many
+    named = [line for line in course.said["autograde"].splitlines() if f"{student}: " in line]
+    assert bool(named) == (damage not in SILENT), named
+    page = course.folder / "feedback" / student / NAME / f"{NAME}.html"
+    assert ("Put in order before grading" in page.read_text("utf-8")) == bool(named)
+
+
+def test_a_missing_answer_in_words_is_0_and_said(course):
+    student = CLASS[deleted_many][1]
+    assert course.scores(NAME)[student]["explain-why"] == 0
+    assert f"{student}: the cell `explain-why` was missing" in course.said["autograde"]
+
+
+def test_the_answered_copy_counts(course):
+    """The student left the stub alone and answered in a copy of the cell."""
+    graded = course.graded("twofiles", NAME)
+    assert "Because." in cell(graded, "explain-why").source or any(
+        "Because." in c.source and c.metadata.get("nbgrader") for c in graded.cells
+    )
+    assert course.scores(NAME)["twofiles"]["explain-why"] is None
+
+
+def test_own_text_in_a_locked_cell_still_runs(course):
+    assert auto(course, "edited")["test-half"] == 1
+    graded = course.graded("edited", NAME)
+    assert "secretly_half" in cell(graded, "test-half").source
+
+
+@pytest.mark.parametrize("student", ["zora", "zz-by-hand"])
+def test_whole_notebooks_pass_untouched(course, student):
+    """One came in a zip, the other was put into ``submitted`` under a strange name."""
+    assert auto(course, student) == FULL
+    assert f"{student}: the cell" not in course.said["autograde"]
+
+
+def test_of_two_copies_the_later_is_graded_and_the_other_named(course):
+    said = course.said["zip_collect"]
+    assert f"twofiles: twofiles_12_34_{NAME} (1).ipynb is left out" in said
+
+
+@pytest.mark.parametrize("student", ["broken", "foreign", "dead"])
+def test_what_cannot_be_graded_is_no_zero(course, student):
+    """It stops nobody else, and is named in the log and in the table."""
+    line = f"There was an error processing assignment '{NAME}' for student '{student}'"
+    assert line in course.said["autograde"]
+    assert course.table[student]["score"] == ""
+    assert course.table[student]["state"].startswith("COULD NOT BE GRADED")
+
+
+def test_endless_loop_costs_its_tests_alone(course):
+    assert auto(course, "loop") == {"test-twice-small": 0, "test-twice-large": 0, "test-half": 1}
+
+
+def test_a_score_cannot_be_printed(course):
+    assert set(auto(course, "score").values()) == {0}
+
+
+def test_table_counts(course):
+    assert float(course.table["zora"]["score"]) == 4
+    assert float(course.table["zora"]["of"]) == 6
+    assert course.table["zora"]["state"] == "1 to mark by hand"
+
+
+def test_feedback_shows_message_and_output_and_no_hidden_tests(course):
+    page = course.folder / "feedback" / "score" / NAME / f"{NAME}.html"
+    text = re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+    assert "my own output" in text
+    assert "twice of 2: mine 2, reference 4" in re.sub(r"\s+", " ", text)
+    for path in (course.folder / "feedback").rglob("*.html"):
+        text = re.sub(r"<[^>]+>", "", path.read_text(encoding="utf-8"))
+        assert "secretly" not in text, path
+        assert "HIDDEN TESTS" not in text
+        assert "1000)" not in text
+
+
+def test_feedback_shows_where_the_students_code_failed(course):
+    page = course.folder / "feedback" / "score" / NAME / f"{NAME}.html"
+    text = re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+    assert "ZeroDivisionError" in text
+    assert "return x / 0" in text
+
+
+def test_marks_by_hand_reach_the_table(course):
+    """What formgrader does: a score and a comment for a cell."""
+    with Gradebook(f"sqlite:///{course.folder / 'gradebook.db'}") as gradebook:
+        grade = gradebook.find_grade("explain-why", NAME, NAME, "zora")
+        grade.manual_score, grade.needs_manual_grade = 2, False
+        gradebook.find_comment("explain-why", NAME, NAME, "zora").manual_comment = "Well said."
+        gradebook.db.commit()
+    course.run("generate_feedback", NAME, "--student=zora", "--force")
+    page = course.folder / "feedback" / "zora" / NAME / f"{NAME}.html"
+    assert "Well said." in page.read_text(encoding="utf-8")
+    course.run("export", "--to", "after.csv")
+    with open(course.folder / "after.csv", encoding="utf-8") as file:
+        row = next(row for row in csv.DictReader(file) if row["student"] == "zora")
+    assert (float(row["score"]), row["state"]) == (6, "graded")
+
+
+def test_formgrader_shows_the_course(course, monkeypatch):
+    monkeypatch.chdir(course.folder)
+    server = JupyterLab(course.folder)
+    try:
+        (found,) = server.ask("GET", "formgrader/api/assignments")
+    finally:
+        server.close()
+    assert (found["name"], found["max_score"], found["max_written_score"]) == (NAME, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("place", "student"),
+    [
+        ("Ada Lovelace_4711_assignsubmission_file_/a1_x.ipynb", "Ada-Lovelace_4711"),
+        ("Ada Lovelace_4711_assignsubmission_file_a1_x.ipynb", "Ada-Lovelace_4711"),
+        ("lovelaceada_12_34_a1_x-2.ipynb", "lovelaceada"),
+        ("lovelaceada_LATE_12_34_Copy of a1_x.ipynb", "lovelaceada"),
+        ("ada/homework/a1_x.ipynb", "ada"),
+        ("ada@uni.example_a1_x.ipynb", "ada@uni.example"),
+        ("a1_x.ipynb", None),
+    ],
+)
+def test_names_of_platforms(place, student, tmp_path):
+    one = collect.Collector(parent=None)
+    found = one.parse(tmp_path / place, tmp_path, ["a1_x", "a1_y"])
+    assert (found and found["student_id"]) == student
+
+
+def test_page_names_real_commands():
+    words = [command[0] for command in commands()]
+    path = ["generate_assignment", "zip_collect", "autograde", "generate_feedback", "export"]
+    assert words == path
+
+
+def test_private_copy_differs_only_in_its_variants(tmp_path):
+    """The recipe of the page, on the real source."""
+    variants = tmp_path / "variants.toml"
+    variants.write_text(
+        f"[{NAME}.constants]\nFIRST_SEED = 4711\n\n[{NAME}.cells]\n"
+        "test-data-values = '''\n# Test 3a · data_term: other values (1 point)\npass\n'''\n",
+        encoding="utf-8",
+    )
+    out = tmp_path / "ours"
+    command = [sys.executable, "-m", "tools.assignments", "--variants", variants, "--out", out]
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, env=os.environ)
+    texts = [
+        (folder / "solutions" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8")
+        for folder in (ROOT, out)
+    ]
+    assert "FIRST_SEED = 11 " in texts[0]
+    assert texts[1].count("FIRST_SEED = 4711 ") >= 3
+    assert "other values (1 point)" in texts[1]
+    assert not list(out.rglob("*.toml"))
+    changed = [
+        a.id
+        for a, b in zip(*(nbformat.reads(t, 4).cells for t in texts), strict=True)
+        if a.source != b.source
+    ]
+    expected = {"test-psnr-values", "test-tv-values", "test-denoise-first", "test-data-values"}
+    assert set(changed) == expected
+
+
+def test_private_copy_refuses_what_it_does_not_know(tmp_path):
+    notebook = source()
+    with pytest.raises(SystemExit, match="SEEED"):
+        assignments.vary(notebook, {"constants": {"SEEED": 1}})
+    (tmp_path / "v.toml").write_text("", encoding="utf-8")
+    with pytest.raises(SystemExit, match="outside"):
+        assignments.private(tmp_path / "v.toml", ROOT / "solutions" / "ours")

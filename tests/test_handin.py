@@ -1,0 +1,207 @@
+"""The check before handing in: complete, answered, runs from a fresh start, the right name."""
+
+import json
+import os
+import sys
+import types
+
+import pytest
+from conftest import output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from dipcourse import handin
+
+STUB, WORDS = "def twice(x):\n    raise NotImplementedError", "*Your answer*"
+TEST = """\
+from dipcourse import assignment
+
+
+@assignment.visible("1a twice")
+def small():
+    assignment.near("twice of 2", twice(2), 4)"""
+NAME = "a9_small"
+
+
+def notebook(twice="return 2 * x", words="Because.", extra=""):
+    cells = [
+        new_code_cell(f"def twice(x):\n    {twice}", id="task-twice"),
+        new_code_cell(TEST, id="test-twice"),
+        new_markdown_cell(words, id="explain-why"),
+        new_code_cell(extra, id="own"),
+        new_code_cell(f"from dipcourse import handin\nhandin.submit_check('{NAME}')", id="last"),
+    ]
+    return new_notebook(cells=cells)
+
+
+@pytest.fixture(autouse=True)
+def known(tmp_path, monkeypatch):
+    """One small assignment, and a folder to work in."""
+    cells = {
+        "task-twice": {"kind": "task", "stub": handin.fingerprint(STUB)},
+        "test-twice": {"kind": "test", "stub": handin.fingerprint(TEST)},
+        "explain-why": {"kind": "answer", "stub": handin.fingerprint(WORDS)},
+    }
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({NAME: cells}), encoding="utf-8")
+    monkeypatch.setattr(handin, "MANIFEST", manifest)
+    for name in ("JPY_SESSION_NAME", "NBGRADER_EXECUTION", "DIPCOURSE_FRESH"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def said(book, capsys, file=f"{NAME}.ipynb", **options):
+    """What submit_check returns and prints for a saved notebook."""
+    with open(file, "w", encoding="utf-8") as target:
+        json.dump(book, target)
+    result = handin.submit_check(NAME, **options)
+    return result, capsys.readouterr().out
+
+
+def test_all_is_well(capsys):
+    result, text = said(notebook(), capsys)
+    assert result is True
+    assert "✅ every graded cell is there, once, and answered" in text
+    assert "✅ all 1 visible tests pass" in text
+    assert "✅ runs from a fresh start" in text
+    assert f"Hand in the file {NAME}.ipynb." in text
+
+
+def test_missing_double_and_unanswered_cells(capsys):
+    book = notebook(words=WORDS)
+    book.cells += [
+        new_code_cell(TEST, id="copy", metadata={"nbgrader": {"grade_id": "test-twice"}})
+    ]
+    del book.cells[0]
+    lines = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
+    assert lines[0].startswith("❌ the cell task-twice is missing")
+    assert lines[1].startswith("❌ the cell test-twice is there 2 times")
+    assert lines[2] == "⬜ explain-why is not answered yet"
+    assert len(lines) == 3
+
+
+def test_white_space_is_no_answer():
+    wanted = json.loads(handin.MANIFEST.read_text())[NAME]
+    book = notebook(twice="raise NotImplementedError\n\n", words=WORDS + "\n")
+    assert [line[0] for line in handin.examine(book, wanted)] == ["⬜", "⬜"]
+
+
+def test_ids_in_the_metadata_and_sources_as_lists():
+    """As Colab writes them."""
+    book = json.loads(json.dumps(notebook()))
+    for cell in book["cells"]:
+        cell["metadata"] = {"id": cell.pop("id")}
+        cell["source"] = cell["source"].splitlines(keepends=True)
+    assert handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME]) == []
+
+
+def test_what_lives_in_the_kernel_alone_is_found(capsys):
+    result, text = said(notebook(extra="only_in_my_kernel + 1"), capsys)
+    assert result is False
+    assert "❌ from a fresh start, cell own raises NameError" in text
+
+
+def test_wrong_answers_are_shown_but_no_obstacle(capsys):
+    result, text = said(notebook(twice="return x"), capsys)
+    assert result is False
+    assert "❌ 1a twice" in text
+    assert "mine 2, reference 4" in text
+    assert "You can hand in as it is." in text
+
+
+def test_a_run_that_ends_early_or_late(capsys):
+    result, text = said(notebook(extra="import os; os._exit(3)"), capsys)
+    assert result is False
+    assert "ended early" in text
+    result, text = said(notebook(extra="while True: pass"), capsys, seconds=8)
+    assert result is False
+    assert "more than 8 s" in text
+
+
+def test_another_file_name(capsys):
+    result, text = said(notebook(), capsys, file="Copy of it (2).ipynb")
+    assert result is True
+    assert f"under the name {NAME}.ipynb (now it is Copy of it (2).ipynb)" in text
+
+
+def test_two_candidates(capsys):
+    said(notebook(), capsys, file="one.ipynb")
+    result, text = said(notebook(), capsys, file="two.ipynb")
+    assert result is False
+    assert "one.ipynb, two.ipynb" in text
+    assert said(notebook(), capsys, file="two.ipynb", path="two.ipynb")[0] is True
+
+
+def test_jupyter_says_which_file(capsys, monkeypatch, known):
+    said(notebook(words=WORDS), capsys, file="one.ipynb")
+
+    shell = types.SimpleNamespace(user_ns={})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(known / "two.ipynb"))
+    result, text = said(notebook(), capsys, file="two.ipynb")
+    assert (result, "two.ipynb as saved" in text) == (True, True)
+
+
+def fake_colab(monkeypatch, blocking_request):
+    """Modules as Colab has them."""
+    message = types.SimpleNamespace(blocking_request=blocking_request)
+    module = types.ModuleType("google.colab")
+    module._message = message
+    monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", module)
+
+
+def test_colab_shows_its_live_notebook(capsys, monkeypatch):
+    live = notebook()
+    live.metadata["colab"] = {"name": "Copy of it.ipynb"}
+    fake_colab(
+        monkeypatch, lambda what, timeout_sec: {"ipynb": live} if what == "get_ipynb" else None
+    )
+    result = handin.submit_check(NAME)
+    text = capsys.readouterr().out
+    assert result is True
+    assert "the notebook as it is in Colab now" in text
+    assert f"under the name {NAME}.ipynb (now it is Copy of it.ipynb)" in text
+
+
+def test_colab_that_does_not_answer(capsys, monkeypatch):
+    fake_colab(monkeypatch, lambda *a, **k: None)
+    result, text = said(notebook(), capsys)
+    assert result is True
+    assert "Colab does not show its live notebook" in text
+    assert "as saved at" in text
+
+
+def test_inside_the_run_and_the_grader_it_is_silent(capsys, monkeypatch):
+    for name in ("NBGRADER_EXECUTION", "DIPCOURSE_FRESH"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "1")
+            assert handin.submit_check(NAME) is None
+    assert capsys.readouterr().out == ""
+
+
+def test_unknown_assignment():
+    with pytest.raises(ValueError, match="a9_small"):
+        handin.submit_check("a0")
+
+
+IN_COLAB = """
+import sys
+from dipcourse import handin
+handin.submit_check("a1_total_variation", sys.argv[1])
+"""
+
+
+@pytest.mark.environment
+def test_release_can_be_checked_in_colab(colab, installed, tmp_path):
+    """Without nbgrader, with the old IPython: the real assignment, untouched."""
+    from tools import notebooks
+
+    released = notebooks.ROOT / "assignments" / "a1_total_variation" / "a1_total_variation.ipynb"
+    text = output(colab, "-c", IN_COLAB, released, folder=tmp_path, path=[installed])
+    assert "❌" not in text, text
+    assert "⬜ task-psnr is not answered yet" in text
+    assert "⬜ 1a psnr: two greys: not written yet" in text
+    assert os.sep not in text.splitlines()[0]
