@@ -26,7 +26,7 @@ from scipy.interpolate import griddata
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, metrics, presets
+from dipcourse import degrade, fit, images, metrics, nets, presets
 from tools.studies import Table, processor
 
 FOLDER = Path(__file__).parent
@@ -52,6 +52,16 @@ def candidate(net, z=THIN, **settings):
     return presets.Preset(SIDE, net, z, settings)
 
 
+class Decoder(presets.Preset):
+    """A network without encoder: a Deep Decoder, and a z as small as it needs."""
+
+    def make(self, channels=3, height=None, width=None, seed=0):
+        torch.manual_seed(seed)
+        net = nets.DeepDecoder(self.z["channels"], channels, **self.net)
+        small = ((side or self.size) >> self.net["scales"] for side in (height, width))
+        return net, nets.fixed_input(self.z["channels"], *small, seed=seed)
+
+
 #: task → name → Preset; one change after the other, so that neighbours can be compared
 CANDIDATES = {
     "denoise": {
@@ -71,6 +81,9 @@ CANDIDATES = {
         "32": candidate(SHORT, THIN, **QUICK),
         "48": candidate(SHORT | {"widths": (48,) * 5}, THIN, **QUICK),
         "deep funnel": candidate(DEEP_FUNNEL, THIN, **QUICK),
+        "z / 3": candidate(FUNNEL, THIN | {"scale": 0.1 / 3}, **QUICK | {"jitter": 1 / 90}),
+        "z x 3": candidate(FUNNEL, THIN | {"scale": 0.3}, **QUICK | {"jitter": 0.1}),
+        "decoder": Decoder(SIDE, {"width": 64, "scales": 5}, {"channels": 64}, SLOW),
     },
     "inpaint": {
         "preset": presets.get("inpaint", "laptop"),
