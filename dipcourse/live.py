@@ -1,30 +1,37 @@
-"""Panels that need the kernel: sliders bound to a function that returns a picture.
+"""Panels that need the kernel: sliders, a fit to steer while it runs, damage, a mask to draw.
 
 A panel works with ipywidgets 7.7.1 and 8. Slider and picture are plain widgets; the picture is an
 ``<img>`` with alt text. What only shows finished frames is ``player.iterations``, which lives on
 without a kernel.
 """
 
-import asyncio
 import inspect
 import math
-import threading
-import traceback
-from html import escape
 
 import ipywidgets as widgets
 import numpy as np
 import torch
-from IPython import get_ipython
-from IPython.display import display
 
-from dipcourse import images, metrics, show
+from dipcourse import degrade, images, metrics, show
 from dipcourse._display import Shown
+from dipcourse._live import PAUSE, LivePanel, error_text
+from dipcourse.draw import draw_mask
+from dipcourse.live_fit import fit_panel
 
-PAUSE = 0.03  # seconds between drawings asked for by another thread: lets waiting cells through
+__all__ = [
+    "crop",
+    "damage",
+    "damage_panel",
+    "difference",
+    "draw_mask",
+    "fit_panel",
+    "iterations",
+    "panel",
+    "spectrum",
+]
 
 
-class Panel(Shown):
+class Panel(LivePanel):
     """Sliders above a picture that follows them. Made by ``panel``.
 
     Attributes:
@@ -39,9 +46,8 @@ class Panel(Shown):
         self.controls = controls
         self._render = render
         self._waiting = False
-        self._picture = widgets.HTML()
-        self._loop = _main_loop()
-        super().__init__(self._drawing().html, alt=f"a panel with sliders: {', '.join(controls)}")
+        super().__init__(controls.values(), alt=f"a panel with sliders: {', '.join(controls)}")
+        self.html = self._drawing().html
         for control in controls.values():
             control.observe(self._changed, names="value")
 
@@ -54,20 +60,6 @@ class Panel(Shown):
         if len(self.controls) > 1:
             raise ValueError(f"this panel has several sliders, {list(self.controls)}: use .values")
         return next(iter(self.values.values()))
-
-    @property
-    def html(self):
-        return self._picture.value
-
-    @html.setter
-    def html(self, html):
-        self._picture.value = html
-
-    def show(self):
-        """Show it here and now; outside IPython nothing happens."""
-        if (shell := get_ipython()) is not None:
-            self._cell = shell.execution_count
-            display(widgets.VBox([*self.controls.values(), self._picture]))
 
     def _drawing(self):
         made = self._render(**self.values)
@@ -86,17 +78,14 @@ class Panel(Shown):
         if self._waiting:
             return
         self._waiting = True
-        if self._loop is None or threading.current_thread() is threading.main_thread():
-            self._draw()
-        else:  # a subshell of JupyterLab: never run a student's code beside a running cell
-            self._loop.call_soon_threadsafe(self._loop.call_later, PAUSE, self._draw)
+        self._in_main_thread(self._draw, wait=PAUSE)
 
     def _draw(self):
         self._waiting = False  # from here on, a change asks for another drawing
         try:
             self.html = self._drawing().html
         except Exception as error:
-            self.html = _error_text(error)
+            self.html = error_text(error)
 
 
 def panel(render, **sliders):
@@ -245,6 +234,121 @@ def crop(top, left, size):
     return lambda frame: show._square(frame, top, left, size)
 
 
+class DamagePanel(Panel):
+    """A choice of photo and damage, with y beside x. Made by ``damage_panel``.
+
+    Attributes:
+        x: tensor (1, C, H, W), the clean photo.
+        y: tensor (1, C, h, w), what the damage leaves of it.
+        operator: A of ``degrade``, which makes y from x (noise and JPEG apart).
+
+    Built in lesson 00 (used).
+    """
+
+    def __init__(self, photos, size, seed):
+        self._photos, self._size, self._seed = photos, size, seed
+        look = {"style": {"description_width": "90px"}, "layout": {"max_width": "560px"}}
+        photo = widgets.Dropdown(options=list(photos), description="photo", **look)
+        kind = widgets.Dropdown(options=list(DAMAGE), description="damage", **look)
+        strengths = {name: _control(*about) for name, about in DAMAGE.items()}
+        for slider in strengths.values():
+            slider.index = len(slider.options) // 2
+        kind.observe(lambda change: self._show_only(change.new), names="value")
+        super().__init__(self._draw_damage, {"photo": photo, "kind": kind, **strengths})
+        self._show_only(kind.value)
+
+    def _show_only(self, kind):
+        """Of the sliders, only that of the damage that is chosen."""
+        for name in DAMAGE:
+            self.controls[name].layout.display = "flex" if name == kind else "none"
+
+    def _draw_damage(self, photo, kind, **strengths):
+        chosen = self._photos[photo]
+        self.x = images.load(chosen, self._size) if isinstance(chosen, str) else chosen
+        self.y, self.operator = damage(self.x, kind, strengths[kind], self._seed)
+        label = f"y: {kind}, {self.controls[kind].description}: {strengths[kind]}"
+        if isinstance(self.operator, degrade.Identity):
+            label += f"; {metrics.psnr(self.y, self.x):.1f} dB"
+        return show.images({"x: clean": self.x, label: self.y}, display=False)
+
+
+#: Kind of damage → the name of its strength and the values offered.
+DAMAGE = {
+    "noise": ("σ in grey levels", [5, 10, 15, 25, 35, 50, 75, 100]),
+    "missing pixels": ("hidden, in %", [10, 25, 50, 75, 90, 95, 98]),
+    "text": ("height of the letters, in pixels", [8, 11, 14, 20, 30, 45]),
+    "JPEG": ("quality", [90, 75, 50, 30, 20, 10, 5, 2]),
+    "fewer pixels": ("factor", [2, 3, 4, 6, 8]),
+}
+
+
+def damage(x, kind, strength, seed=0):
+    """Damage a picture in one of the five ways of the course.
+
+    Args:
+        x: tensor (1, C, H, W).
+        kind: a key of ``live.DAMAGE``.
+        strength: "noise": σ in grey levels; "missing pixels": per cent hidden; "text": height of
+            the letters in pixels; "JPEG": quality; "fewer pixels": the factor.
+        seed: of the noise and of the missing pixels.
+
+    Returns:
+        y, tensor (1, C, h, w), and the operator A of ``degrade`` for a fit.
+
+    Raises:
+        ValueError: an unknown kind, or a strength that does not exist.
+
+    Built in lesson 00 (used).
+
+    >>> y, A = damage(torch.rand(1, 3, 16, 16), "fewer pixels", 2)
+    >>> y.shape
+    torch.Size([1, 3, 8, 8])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    height, width = x.shape[2:]
+    if kind == "noise":
+        return degrade.add_noise(x, strength / 255, generator=generator), degrade.Identity()
+    if kind == "JPEG":
+        return degrade.jpeg(x, strength), degrade.Identity()
+    if kind == "missing pixels":
+        operator = degrade.Mask(degrade.random_mask(height, width, 1 - strength / 100, generator))
+    elif kind == "text":
+        operator = degrade.Mask(degrade.text_mask(height, width, size=strength))
+    elif kind == "fewer pixels":
+        operator = degrade.Downsample(strength)
+    else:
+        raise ValueError(f"kind={kind!r}: use one of {', '.join(DAMAGE)}")
+    return operator(x), operator
+
+
+def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192, seed=0):
+    """Choose a photo, a kind of damage and its strength, and see x and y side by side.
+
+    Args:
+        photos: names of ``images.PHOTOS`` or paths; or a dict of title → tensor (1, C, H, W).
+        size: side in pixels of photos given by name. 192 fits all factors.
+        seed: of the noise and of the missing pixels.
+
+    Returns:
+        A DamagePanel: ``panel.y`` and ``panel.operator`` go straight into a fit, and ``panel.x``
+        is the clean photo.
+
+    Raises:
+        ValueError: no photo. FileNotFoundError: an unknown one.
+
+    Built in lesson 00 (used).
+
+    >>> damage_panel({"grey": torch.full((1, 1, 48, 48), 0.5)}).y.shape
+    torch.Size([1, 1, 48, 48])
+    """
+    if not photos:
+        raise ValueError("no photos: give names such as ('face', 'chelsea')")
+    photos = dict(photos) if isinstance(photos, dict) else {str(name): str(name) for name in photos}
+    made = DamagePanel(photos, size, seed)
+    made.show()
+    return made
+
+
 def _control(name, spec):
     """The widget for one slider."""
     look = {
@@ -277,21 +381,3 @@ def _is_range(spec):
         isinstance(n, int | float | np.number) and math.isfinite(n) for n in spec
     )
     return numbers and len(spec) in (2, 3) and spec[0] < spec[1] and (*spec, 1)[2] > 0
-
-
-def _main_loop():
-    """The kernel's event loop, which runs the cells; None outside a notebook."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _error_text(error):
-    lines = traceback.format_exception_only(error)[-1].strip()
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        '<pre role="alert" style="white-space:pre-wrap;border-left:4px solid #D55E00;'
-        f'padding:0.5em">The picture could not be drawn.\n{escape(lines)}\n'
-        f"(line {place.lineno}: {escape(place.line or '')})</pre>"
-    )

@@ -1,7 +1,8 @@
-"""The iteration player: a slider over the frames of a fit, as HTML that needs no kernel."""
+"""Pictures to play with, as HTML that needs no kernel: frames of a fit, and two to compare."""
 
 import base64
 import json
+import math
 import uuid
 from html import escape
 from pathlib import Path
@@ -59,15 +60,90 @@ def iterations(history, reference=None, title="Iterations"):
         "psnr": psnr and [[_finite(values[i]) for i in kept] for values in psnr],
         "curve": _curve(history, steps, psnr),
     }
-    name = uuid.uuid4().hex
-    script = Path(__file__).with_name("player.js").read_text("utf-8")
-    packed = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    html = (
-        f'<div class="dipcourse-player" data-player="{name}">{_filmstrip(data)}</div>\n'
-        f'<script>({script.strip().rstrip(";")})("{name}", {packed});</script>'
-    )
+    html = _alive("player", _filmstrip(data), data)
     about = f"{title}: {len(steps)} frames from step {steps[0]} to step {steps[-1]}"
     return _display.show_once(html, alt=about)
+
+
+def compare(before, after, labels=("before", "after"), reference=None, title="Before and after"):
+    """Show two pictures on top of each other, with a divider to drag from side to side.
+
+    Drag on the picture, or move the slider below it (arrow keys too). Pictures and script are part
+    of the HTML, which works without a kernel and without a network. Where scripts do not run, the
+    two stand side by side.
+
+    Args:
+        before: tensor (1, C, H, W), seen left of the divider.
+        after: tensor (1, C, H', W'), seen right of it, of the same proportions; the smaller one is
+            enlarged, its pixels stay visible.
+        labels: what to call the two.
+        reference: the clean image: pictures of its size get their PSNR.
+        title: heading, also used in the alternative texts.
+
+    Returns:
+        A Shown: it has appeared already; ``.save(path)`` writes it as a page.
+
+    Raises:
+        ValueError: not two pictures of the same proportions, or not two labels.
+
+    Built in lesson 04 (used).
+
+    >>> compare(torch.zeros(1, 3, 16, 16), torch.ones(1, 3, 64, 64), ("y", "x_hat"))
+    Before and after: y and x_hat, with a divider
+    """
+    if len(labels) != 2:
+        raise ValueError(f"labels={labels!r}: give two, such as ('noisy', 'restored')")
+    pictures = (before, after)
+    for label, x in zip(labels, pictures, strict=True):
+        images.require(x, f"the picture {label!r}")
+    (h, w), (high, wide) = (x.shape[2:] for x in pictures)
+    if h * wide != high * w:
+        raise ValueError(
+            f"{labels[0]!r} has {h} × {w} pixels, {labels[1]!r} {high} × {wide}: they cannot lie "
+            "on each other, cut them to the same proportions"
+        )
+    data = {
+        "title": title,
+        "labels": [_label(*pair, reference) for pair in zip(labels, pictures, strict=True)],
+        "pictures": [_source(x) for x in pictures],
+        "width": max(w, wide),
+        "height": max(h, high),
+    }
+    about = f"{title}: {labels[0]} and {labels[1]}, with a divider"
+    return _display.show_once(_alive("compare", _pair(data), data), alt=about)
+
+
+def _label(label, x, reference):
+    if reference is None or x.shape != reference.shape or torch.equal(x, reference):
+        return label
+    return f"{label}, {metrics.psnr(x, reference):.1f} dB"
+
+
+def _source(x):
+    """The src of a picture tensor: a JPEG that keeps noise, of at most 512 pixels a side."""
+    frame = (x[0].detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return f"data:image/jpeg;base64,{_encode(frame, math.ceil(max(x.shape[2:]) / 512))[0]}"
+
+
+def _pair(data):
+    """The two pictures in a row for readers without scripts."""
+    cells = [
+        f'<td><img src="{source}" alt="{escape(data["title"])}: {escape(label)}" width="256">'
+        f"<br>{escape(label)}</td>"
+        for source, label in zip(data["pictures"], data["labels"], strict=True)
+    ]
+    return f"<table><caption>{escape(data['title'])}</caption><tr>{''.join(cells)}</tr></table>"
+
+
+def _alive(kind, without_script, data):
+    """HTML that the script of that kind brings to life."""
+    name = uuid.uuid4().hex
+    script = Path(__file__).with_name(f"{kind}.js").read_text("utf-8")
+    packed = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    return (
+        f'<div class="dipcourse-{kind}" data-player="{name}">{without_script}</div>\n'
+        f'<script>({script.strip().rstrip(";")})("{name}", {packed});</script>'
+    )
 
 
 def _check(history, reference):

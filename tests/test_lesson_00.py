@@ -8,7 +8,7 @@ import torch
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 import dipcourse
-from dipcourse import degrade, images, metrics, presets
+from dipcourse import degrade, images, live, metrics, presets, show
 from tests import lesson_code
 from tools import notebooks
 
@@ -89,3 +89,11 @@ def test_the_fit_that_overfits_in_sight_is_small_long_and_without_jitter():
     assert (preset.size, preset.fit.get("jitter", 0), set(preset.net["widths"])) == (96, 0, {32})
     assert preset.fit["steps"] >= 500
     assert preset.net["skip"][0] == 0  # a skip at full size lets the noise in early
+
+
+def test_the_row_shows_every_damage_of_the_panel():
+    tools = {"images": images, "live": live, "show": show}
+    names = lesson_code.run("00", "damage", "damages", **tools)
+    assert tuple(names["kinds"]) == tuple(live.DAMAGE) == names["damaged"].controls["kind"].options
+    for kind, strength in names["kinds"].items():
+        assert strength in live.DAMAGE[kind][1]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dipcourse import check, degrade, fit, images, metrics, nets, show
+from dipcourse import check, degrade, fit, images, live, live_fit, metrics, nets, show
 from tests import lesson_code
 
 TOOLS = {
@@ -184,3 +184,30 @@ def test_the_stored_figure_is_there_and_small():
     picture = show.reference("02_fit", display=False)
     assert "step 499" in picture.alt
     assert len(picture.png) <= 150_000
+
+
+def test_braking_calms_the_loss_and_a_kick_throws_it_back(z):
+    x, steps, names = images.load("face", size=SIDE), 60, {"fresh": fresh, "z": z}
+    adam = fit.fit(
+        fresh(), z, x, degrade.Identity(), steps=steps, precision="float32", progress=False
+    )
+    names |= {"x": x, "STEPS": steps, "adam": adam}
+    steered = lesson("steer", live=live, **names)["steered"]
+    steered.step()
+    drives = lesson("steer-by-timetable", steered=steered, **names)["drives"]
+    plain, braked, kicked, yours = drives.values()
+    half = steps // 2
+    for loss in (braked, kicked):
+        assert (loss[:half] == plain[:half]).all()
+    jumps = [(loss[half + 4 :] / loss[half + 3 : -1]).max() for loss in (plain, braked)]
+    assert jumps[1] < jumps[0]
+    assert kicked[half : half + 20].max() > 0.5 * kicked[0]
+    assert kicked[-1] > 2 * plain[-1]
+    assert yours.tolist() == plain[:1].tolist()
+
+
+def test_the_panel_does_nothing_until_it_is_started(z, monkeypatch):
+    monkeypatch.setattr(live_fit, "advance", lambda *_: pytest.fail("Run All waits for a fit"))
+    x = images.load("face", size=SIDE)
+    steered = lesson("steer", fresh=fresh, x=x, z=z, live=live)["steered"]
+    assert steered.history is None

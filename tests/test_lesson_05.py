@@ -8,7 +8,20 @@ import torch
 from scipy.interpolate import griddata
 from skimage.restoration import inpaint_biharmonic
 
-from dipcourse import check, degrade, fit, images, metrics, nets, presets, priors, recordings
+from dipcourse import (
+    check,
+    degrade,
+    draw,
+    fit,
+    images,
+    live,
+    metrics,
+    nets,
+    presets,
+    priors,
+    recordings,
+    show,
+)
 from tests import lesson_code
 from tools import notebooks, study_05
 
@@ -172,3 +185,20 @@ def test_long_runs_show_the_steps_of_the_report():
         history = recordings.load(name)
         for step in (0, 500, 1500, 2500, 8000):
             assert abs(history.steps[history.nearest(step)] - step) < 0.1 * max(step, 10)
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_your_own_hole_is_filled_whether_you_paint_or_not(painted):
+    names = lesson("build-damages", "build-loss", "build-classical", "build-composite")
+    names = lesson("build-networks", **names)
+    names["holes"] = names["damages"](SIDE)
+    names = lesson("draw-hole", **names | {"live": live, "show": show})
+    want = names["holes"]["a region"]
+    if painted:
+        want = degrade.hole_mask(SIDE, SIDE, 3, 5, 20, 30)
+        names["drawn"].canvas.drawn = draw.encode(want)  # what a stroke sends
+    names = lesson("fill-hole", **names)
+    assert torch.equal(names["mask"], want)
+    for filled in names["mine"].values():
+        assert torch.equal(filled * want, X * want)
+        assert not torch.equal(filled, X * want)

@@ -1,17 +1,15 @@
-"""Panels: the pure functions, the sliders without a front end, and both in JupyterLab."""
+"""Panels: the pure functions, and the sliders without a front end."""
 
 import asyncio
 import re
 import threading
-from urllib.parse import urlsplit
 
 import ipywidgets as widgets
-import nbformat
 import numpy as np
 import pytest
 import torch
 
-from dipcourse import live, metrics, show
+from dipcourse import degrade, images, live, metrics, show
 from dipcourse.history import History
 
 
@@ -219,87 +217,58 @@ def test_iterations_have_default_views():
     assert all(word in text for word in ("mean up to step 0, ", "difference", "centre"))
 
 
-# ---- in JupyterLab, and in the front end of Colab's generation
-
-PANEL = """
-import threading
-import torch
-from dipcourse import live, show
-def render(grey):
-    if grey == 3:
-        raise RuntimeError("no picture for 3")
-    x = torch.full((1, 1, 16, 16), grey / 10)
-    return show.images({f"grey {grey} in {threading.current_thread().name}": x}, display=False)
-panel = live.panel(render, grey=(0, 10))
-panel
-"""
-VIEWS = """
-import numpy as np
-from dipcourse import player
-from dipcourse.history import History
-frames = torch.full((5, 3, 32, 32), 60, dtype=torch.uint8)
-frames[:, 0] = torch.arange(20, 220, 40).view(5, 1, 1)
-last = frames[-1:] / 255
-history = History(np.geomspace(1, .1, 5), np.arange(5), frames, frames, last, last, 1.0)
-views = live.iterations(history)
-"""
-PLAYER = "shown = player.iterations(history)"
-WINDOW = {"width": 1300, "height": 1900}
+# ---- damage
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("front_end", ["jupyterlab", "classic_notebook"])
-def test_panel_and_player_in_the_browser(front_end, open_page, request):
-    server = request.getfixturevalue(front_end)
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (PANEL, VIEWS, PLAYER)]
-    python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=python)
-    nbformat.write(notebook, server.folder / "live.ipynb")
-    page = open_page(server.url(f"{server.PAGE}/live.ipynb"), viewport=WINDOW)
-    server.run_all(page)
-
-    panel, views, film = (page.locator(server.CELL).nth(number) for number in range(3))
-    film.locator("canvas").wait_for(timeout=60_000)  # the last cell: none steals the focus now
-    panel.get_by_alt_text("A picture: grey 0 in MainThread.").wait_for()
-    assert panel.locator("img").count() == 1
-    assert panel.locator(".widget-label", has_text="grey").count() == 1
-    panel.locator(server.SLIDER).focus()
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    panel.get_by_role("alert").get_by_text("RuntimeError: no picture for 3").wait_for()
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
-    picture = panel.get_by_alt_text("A picture: grey 8 in MainThread.")
-    picture.wait_for()
-    assert middle(picture) == pytest.approx([204] * 3, abs=1)
-
-    views.locator(server.SLIDER).focus()
-    page.keyboard.press("End")
-    views.locator('img[alt*="step 4; spectrum"]').wait_for()
-
-    film.get_by_role("slider").fill("1")
-    film.get_by_text("step 1 of").first.wait_for()
-    assert middle(film.locator("canvas"))[:2] == pytest.approx([60, 60], abs=8)
-    assert not page.complaints
-    server.kill_kernels()
-    assert server.ask("GET", "api/kernels") == []
-    film.get_by_role("slider").fill("3")
-    film.get_by_text("step 3 of").first.wait_for()
-    assert middle(film.locator("canvas"))[:2] == pytest.approx([140, 60], abs=8)
-    assert {urlsplit(url).hostname for url in page.requests} == {"127.0.0.1"}
-    lost = "Failed to load resource"  # Notebook 6 goes on asking for the dead kernel
-    page.complaints[:] = [text for text in page.complaints if not text.startswith(lost)]
+@pytest.mark.parametrize("kind", live.DAMAGE)
+def test_every_damage_fits_its_operator(kind):
+    x = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    for strength in live.DAMAGE[kind][1]:
+        y, operator = live.damage(x, kind, strength)
+        assert operator(x).shape == y.shape
+        assert torch.equal(y, live.damage(x, kind, strength)[0])
+        if kind in ("noise", "JPEG"):
+            assert isinstance(operator, degrade.Identity)
+            assert not torch.equal(y, x)
+        else:
+            assert torch.equal(y, operator(x))
 
 
-def middle(locator):
-    """The colour in the middle of a picture or canvas."""
-    return locator.evaluate(
-        """source => {
-        const canvas = document.createElement('canvas');
-        const [w, h] = [source.naturalWidth || source.width, source.naturalHeight || source.height];
-        Object.assign(canvas, {width: w, height: h});
-        const context = canvas.getContext('2d');
-        context.drawImage(source, 0, 0);
-        return [...context.getImageData(w / 2, h / 2, 1, 1).data].slice(0, 3);
-        }"""
-    )
+def test_damage_has_the_strength_that_was_asked_for():
+    x = torch.full((1, 3, 192, 192), 0.5)
+    y, _ = live.damage(x, "noise", 25)
+    assert (y - x).std() * 255 == pytest.approx(25, rel=0.02)
+    _, operator = live.damage(x, "missing pixels", 90)
+    assert operator.mask.mean() == pytest.approx(0.1, abs=0.01)
+    assert live.damage(x, "fewer pixels", 4)[0].shape == (1, 3, 48, 48)
+    with pytest.raises(ValueError, match="'fog': use one of noise"):
+        live.damage(x, "fog", 1)
+
+
+def test_damage_panel_follows_its_controls():
+    x = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    panel = live.damage_panel({"mine": x, "flipped": x.flip(3)})
+    assert panel.values["kind"] == "noise"
+    assert f"{metrics.psnr(panel.y, x):.1f} dB" in alt(panel)
+    assert shown_sliders(panel) == ["noise"]
+    panel.controls["kind"].value = "fewer pixels"
+    panel.controls["fewer pixels"].value = 6
+    panel.controls["photo"].value = "flipped"
+    assert shown_sliders(panel) == ["fewer pixels"]
+    assert torch.equal(panel.x, x.flip(3))
+    assert torch.equal(panel.y, degrade.Downsample(6)(x.flip(3)))
+    assert panel.operator.factor == 6
+    assert alt(panel) == "2 pictures side by side: x: clean; y: fewer pixels, factor: 6."
+
+
+def test_damage_panel_takes_names_and_paths():
+    panel = live.damage_panel(["face", images.folder() / "face.png"], size=48)
+    assert torch.equal(panel.x, images.load("face", 48))
+    panel.controls["photo"].index = 1
+    assert torch.equal(panel.x, images.load("face", 48))
+    with pytest.raises(ValueError, match="no photos"):
+        live.damage_panel(())
+
+
+def shown_sliders(panel):
+    return [name for name in live.DAMAGE if panel.controls[name].layout.display != "none"]

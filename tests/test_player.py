@@ -1,4 +1,4 @@
-"""The iteration player: what it holds, and how it behaves in Chromium."""
+"""The iteration player and the divider: what they hold, and how they behave in Chromium."""
 
 import base64
 import io
@@ -350,3 +350,108 @@ def test_text_is_legible(write, open_page, scheme):
     assert (paper < 0.2) == (scheme == "dark")
     assert len(ink) > 10
     assert all(abs(value - paper) > 0.6 for value in ink)
+
+
+# ---- the divider
+
+
+def two(height=32, width=48):
+    """Red before, green after."""
+    before, after = torch.zeros(2, 1, 3, height, width)
+    before[:, 0], after[:, 1] = 0.8, 0.8
+    return before, after
+
+
+def test_compare_holds_both_pictures():
+    shown = player.compare(*two(), labels=("y <1>", "x"), title='a "b"')
+    assert repr(shown) == 'a "b": y <1> and x, with a divider'
+    data = contents(shown)
+    assert (data["width"], data["height"]) == (48, 32)
+    for source, red in zip(data["pictures"], (204, 0), strict=True):
+        text = source.removeprefix("data:image/jpeg;base64,")
+        middle = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))[16, 24]
+        assert middle.tolist() == pytest.approx([red, 204 - red, 0], abs=4)
+    assert 'alt="a &quot;b&quot;: y &lt;1&gt;"' in shown.html
+    assert "<1>" not in shown.html
+
+
+def test_compare_gives_the_psnr_of_pictures_of_the_references_size():
+    before, after = two()
+    small = before[:, :, ::4, ::4]
+    data = contents(player.compare(small, after, reference=before))
+    assert data["labels"] == ["before", f"after, {metrics.psnr(after, before):.1f} dB"]
+    assert (data["width"], data["height"]) == (48, 32)
+    assert contents(player.compare(before, after, reference=before))["labels"][0] == "before"
+
+
+def test_compare_makes_large_pictures_smaller():
+    shown = player.compare(*(torch.rand(1, 3, 1024, 1024) for _ in range(2)))
+    assert len(shown.html) <= player.LIMIT
+    source = contents(shown)["pictures"][0].removeprefix("data:image/jpeg;base64,")
+    assert Image.open(io.BytesIO(base64.b64decode(source))).size == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "options", "words"),
+    [
+        (torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 48), {}, "same proportions"),
+        (torch.zeros(3, 32, 32), torch.zeros(1, 3, 32, 32), {}, "the picture 'before'"),
+        (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), {"labels": ("y",)}, "give two"),
+    ],
+)
+def test_bad_comparisons_are_named(before, after, options, words):
+    with pytest.raises(ValueError, match=words):
+        player.compare(before, after, **options)
+
+
+def halves(page):
+    """Colours of the screen at 1/8, 3/8, 5/8 and 7/8 of the stage: "red" or "green"."""
+    shot = page.locator(".stage").screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+    height, width = pixels.shape[:2]
+    places = pixels[height // 8, [k * width // 8 for k in (1, 3, 5, 7)]]
+    return ["red" if red > green else "green" for red, green, _ in places]
+
+
+@pytest.mark.browser
+def test_divider_by_mouse_keys_and_finger(open_page, tmp_path):
+    path = tmp_path / "compare.html"
+    player.compare(*two(), labels=("red", "green")).save(path)
+    page = open_page(path, has_touch=True)
+    slider = page.get_by_role("slider", name="Divider between red and green")
+    page.locator(".stage").wait_for()
+    assert halves(page) == ["red", "red", "green", "green"]
+    box = page.locator(".stage").bounding_box()
+    x, y = box["x"], box["y"] + box["height"] / 2
+    page.mouse.move(x + box["width"] / 2, y)
+    page.mouse.down()
+    page.mouse.move(x + box["width"] * 0.75, y, steps=3)
+    page.mouse.up()
+    page.mouse.move(x + 5, y)  # the button is up: nothing moves
+    assert slider.input_value() == "75"
+    assert halves(page) == ["red", "red", "red", "green"]
+    slider.focus()
+    page.keyboard.press("Home")
+    assert halves(page) == ["green"] * 4
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert slider.get_attribute("aria-valuetext") == "99 per cent red"
+    assert halves(page) == ["red"] * 4
+    page.touchscreen.tap(x + box["width"] / 4, y)
+    assert halves(page) == ["red", "green", "green", "green"]
+    assert page.get_by_alt_text("Before and after: green").count() == 2  # one for no scripts
+    assert page.requests == []
+
+
+@pytest.mark.browser
+def test_without_scripts_the_two_stand_side_by_side(open_page, tmp_path):
+    path = tmp_path / "compare.html"
+    player.compare(*two(), labels=("red", "green")).save(path)
+    page = open_page(path, java_script_enabled=False)
+    boxes = [
+        page.get_by_alt_text(f"Before and after: {name}").bounding_box()
+        for name in ("red", "green")
+    ]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    assert not open_page(path).locator("table").is_visible()

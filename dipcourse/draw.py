@@ -1,0 +1,175 @@
+"""A photo to draw on: what you paint over becomes the hole of an inpainting."""
+
+import base64
+import io
+import uuid
+from html import escape
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+from IPython import get_ipython
+from IPython.display import display
+from PIL import Image, UnidentifiedImageError
+
+from dipcourse import degrade, images
+from dipcourse._display import Shown
+
+HEAD = "data:image/png;base64,"
+COLOUR = (214, 51, 132)  # of draw.js
+HELP = (
+    "No photo above to draw on? Then this program cannot show it, and the picture here is what "
+    "counts. Make another mask with <code>degrade.hole_mask(height, width, top, left, bottom, "
+    "right)</code>."
+)
+
+
+class Canvas(anywidget.AnyWidget):
+    """The page's side of ``draw_mask``: a photo to paint on. The page sends PNG text back.
+
+    Built in lesson 05 (used).
+    """
+
+    _esm = Path(__file__).with_name("draw.js").read_text("utf-8")
+    photo = traitlets.Unicode().tag(sync=True)
+    about = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    width = traitlets.Int().tag(sync=True)
+    height = traitlets.Int().tag(sync=True)
+    drawn = traitlets.Unicode().tag(sync=True)
+
+
+class DrawnMask(Shown):
+    """A mask that is drawn in the page. Made by ``draw_mask``.
+
+    Attributes:
+        mask: tensor (1, 1, H, W), 0 where something is painted now, 1 elsewhere.
+
+    Built in lesson 05 (used).
+    """
+
+    def __init__(self, image, start):
+        self._size = tuple(image.shape[2:])
+        note = f"dipcourse-note-{uuid.uuid4().hex}"
+        self.canvas = Canvas(
+            photo=_png(_levels(images.to_numpy(image))),
+            about="a photo to draw on",
+            note=note,
+            width=self._size[1],
+            height=self._size[0],
+            drawn="" if start is None else encode(start),
+        )
+        shown = image if start is None else image * start
+        html = (
+            f'<div class="{note}"><img alt="{escape(_count(self.mask))}" '
+            f'src="{_png(_levels(images.to_numpy(shown)))}" width="256"><p>{HELP}</p></div>'
+        )
+        super().__init__(html, alt="a photo to draw a mask on")
+
+    @property
+    def mask(self):
+        return decode(self.canvas.drawn, *self._size)
+
+    def show(self):
+        """Show it here and now; outside IPython nothing happens."""
+        if (shell := get_ipython()) is not None:
+            self._cell = shell.execution_count
+            display(self.canvas)
+            display({"text/html": self.html, "text/plain": self.alt}, raw=True)
+
+
+def draw_mask(image, start=None):
+    """Show a photo to draw on with the mouse or a finger: what is painted is hidden.
+
+    Draw, erase, brush size, undo and clear stand above the photo. ``.mask`` follows each stroke;
+    read it in a later cell.
+
+    Args:
+        image: tensor (1, C, H, W).
+        start: mask (1, 1, H, W) of what is painted at first, such as a ``degrade.hole_mask``. It
+            is also what remains where nobody draws: under Run All, or in a program that cannot
+            show the photo. None: nothing.
+
+    Returns:
+        A DrawnMask: ``degrade.Mask(drawn.mask)`` is the operator.
+
+    Raises:
+        ValueError: image is no picture, or start is no mask of its size.
+
+    Built in lesson 05 (used).
+
+    >>> x = torch.rand(1, 3, 16, 16)
+    >>> draw_mask(x, degrade.hole_mask(16, 16, 4, 4, 8, 8)).mask.sum()
+    tensor(240.)
+    """
+    images.require(image, "the image")
+    if start is not None and degrade.require_mask(start).shape[2:] != image.shape[2:]:
+        raise ValueError(
+            f"start has {tuple(start.shape[2:])} pixels, the image {tuple(image.shape[2:])}: "
+            "make it for this image's height and width"
+        )
+    drawn = DrawnMask(image, start)
+    drawn.show()
+    return drawn
+
+
+def encode(mask):
+    """A mask as the text that the page draws: a PNG that is opaque where the mask is 0.
+
+    Args:
+        mask: tensor (1, 1, H, W) of zeros and ones.
+
+    Returns:
+        String, a data URL.
+
+    Built in lesson 05 (used).
+    """
+    hidden = mask[0, 0].cpu().numpy() == 0
+    return _png(np.dstack([np.full((*hidden.shape, 3), COLOUR), 255 * hidden]).astype(np.uint8))
+
+
+def decode(text, height, width):
+    """What the page drew, as a mask.
+
+    Args:
+        text: a data URL of a PNG, opaque where something is painted, or "".
+        height, width: pixels.
+
+    Returns:
+        Tensor (1, 1, height, width): 0 where something is painted, 1 elsewhere.
+
+    Raises:
+        ValueError: the text is no such PNG.
+
+    Built in lesson 05 (used).
+
+    >>> mask = degrade.hole_mask(16, 16, 4, 4, 8, 8)
+    >>> torch.equal(decode(encode(mask), 16, 16), mask)
+    True
+    """
+    if not text:
+        return torch.ones(1, 1, height, width)
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix(HEAD))))
+        painted = np.asarray(image.convert("RGBA"))[..., 3] > 0
+    except (UnidentifiedImageError, ValueError, OSError) as error:
+        raise ValueError(f"the page sent no drawing: {error}") from None
+    if painted.shape != (height, width):
+        raise ValueError(f"the drawing has {painted.shape} pixels, the photo {(height, width)}")
+    return torch.from_numpy(~painted).float()[None, None]
+
+
+def _levels(array):
+    return (255 * array).round().astype(np.uint8)
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG")
+    return HEAD + base64.b64encode(file.getvalue()).decode()
+
+
+def _count(mask):
+    return f"the photo; {int((mask == 0).sum())} of {mask.numel()} pixels are hidden"

@@ -1,0 +1,341 @@
+"""A fit that is steered while it runs: start, pause, one step, stop, restart, and two sliders.
+
+There is no thread. The Play button in the page ticks five times a second; at each tick the kernel
+makes as many steps as it can in a moment and draws. No page, no tick: closing it stops the fit.
+"""
+
+import copy
+import math
+import time
+import weakref
+from functools import partial
+
+import ipywidgets as widgets
+
+from dipcourse import images, metrics
+from dipcourse._live import PAUSE, LivePanel, error_text
+from dipcourse.fit import FitDiverged, Stepper, frame_steps
+from dipcourse.live_view import ORACLE, view
+
+INTERVAL = 200  # milliseconds from tick to tick
+BUDGET = 0.15  # seconds of steps at a tick; the rest is for drawing
+
+_panels = weakref.WeakSet()
+
+
+class FitPanel(LivePanel):
+    """A fit with buttons and sliders. Made by ``fit_panel``.
+
+    Attributes:
+        history: the steps so far as a History, or None before the first one.
+        k: number of steps so far.
+        html: what the panel shows below its controls.
+
+    Built in lesson 02 (used).
+    """
+
+    def __init__(self, net, z, y, operator, *, reference, steps, lr, jitter, frames, **settings):
+        if reference is not None:
+            images.require(reference, "the reference")
+        self._net, self._home = net, next(net.parameters()).device
+        self._start = copy.deepcopy(net.state_dict())
+        self._make = partial(Stepper, net, z, y, operator, **settings)
+        self._y, self._reference, self._hidden = y, reference, _hidden(operator)
+        self._limit, self._keep = steps, frame_steps(steps, frames)
+        self._busy = False
+        self.sliders = {"lr": _lr_slider(lr)}
+        if z is not None:
+            self.sliders["jitter"] = _jitter_slider(jitter)
+        self.play = widgets.Play(min=0, max=10**6, interval=INTERVAL, show_repeat=False)
+        self._playing = "playing" if self.play.has_trait("playing") else "_playing"  # ipywidgets 7
+        buttons = {"One step": self.step, "Restart": self.restart}
+        super().__init__(
+            [
+                widgets.HBox([self.play, *(self._button(*item) for item in buttons.items())]),
+                *self.sliders.values(),
+            ],
+            alt="a panel with a fit: start, pause, one step, stop, restart",
+        )
+        self._renew()
+        self._draw("ready: ▶ starts, ■ stops")
+        self.play._view_count = 0  # from now on the page counts
+        self.play.observe(self._ticked, names="value")
+        self.play.observe(self._switched, names=self._playing)
+        self.play.observe(self._viewed, names="_view_count")
+        for other in _panels:
+            other.pause()
+        _panels.add(self)
+
+    @property
+    def k(self):
+        return self._stepper.k
+
+    @property
+    def history(self):
+        if self._diverged or not self.k:
+            return self._diverged
+        self._net.to(self._stepper.device)
+        history = self._stepper.history(interrupted=self.k < self._limit)
+        self._net.to(self._home)
+        history.seconds = self._seconds
+        history.settings["changes"] = list(self._changes)
+        return history
+
+    def pause(self):
+        """Stand still; the Play button goes on."""
+        setattr(self.play, self._playing, False)
+
+    def stop(self):
+        """Stand still, and say where the History is."""
+        self.pause()
+        self._draw("stopped")
+
+    def step(self):
+        """Pause and make one step."""
+        self.pause()
+        self._advance(budget=0)
+
+    def restart(self):
+        """Begin again with the parameters that net had at first, and the sliders where they are."""
+        try:
+            self._renew()
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._draw("from the start")
+
+    def _button(self, description, work):
+        button = widgets.Button(description=description, layout={"width": "auto"})
+        button.on_click(lambda _: self._in_main_thread(work))
+        return button
+
+    def _renew(self):
+        self._net.load_state_dict(self._start)
+        self._used = {name: slider.value for name, slider in self.sliders.items()}
+        self._stepper = self._make(**self._used)
+        self._losses, self._quality, self._changes = [], [], []
+        self._seconds, self._diverged, self._error = 0.0, None, ""
+
+    def _ticked(self, change):
+        if change.new == 0:  # the stop button of both generations of widgets
+            self._in_main_thread(self.stop)
+        elif not self._busy:
+            self._busy = True
+            self._in_main_thread(partial(self._run, self._elsewhere()))
+
+    def _run(self, asked_from_elsewhere):
+        if getattr(self.play, self._playing):
+            self._advance(BUDGET)
+        if asked_from_elsewhere:  # ticks do not wait for us there: leave waiting cells a gap
+            self._loop.call_later(PAUSE, self._rest)
+        else:
+            self._rest()
+
+    def _rest(self):
+        self._busy = False
+
+    def _switched(self, change):
+        if change.new:
+            for other in _panels - {self}:
+                other.pause()
+        else:  # the stop button sends this too
+            state = "paused" if self.play.value else "stopped"
+            self._in_main_thread(partial(self._draw, state))
+
+    def _viewed(self, change):
+        if change.old and not change.new:  # the output was cleared
+            self.pause()
+
+    def _advance(self, budget):
+        start, self._error = time.perf_counter(), ""
+        try:
+            self._net.to(self._stepper.device)
+            self._listen()
+            self._losses += advance(self._stepper, self._limit, self._keep, budget)
+            self._seconds += time.perf_counter() - start
+            self._measure()
+        except FitDiverged as error:
+            self._diverged = error.history
+            self._fail(error)
+        except KeyboardInterrupt:  # the kernel's stop button
+            self.stop()
+        except Exception as error:
+            self._fail(error)
+        else:
+            if self.k < self._limit:
+                self._draw("running" if getattr(self.play, self._playing) else "paused")
+            else:
+                self.pause()
+                self._draw("finished")
+
+    def _listen(self):
+        """Let sliders act that were moved."""
+        for name, slider in self.sliders.items():
+            if math.isclose(slider.value, self._used[name]):
+                continue
+            self._used[name] = slider.value
+            self._changes.append([self.k, name, slider.value])
+            if name == "jitter":
+                self._stepper.jitter = slider.value
+            else:
+                for group in self._stepper.optimizer.param_groups:
+                    group["lr"] = slider.value
+
+    def _measure(self):
+        if self._reference is not None:
+            pictures = self._stepper.output, self._stepper.mean
+            decibels = [metrics.psnr(x, self._reference, self._hidden) for x in pictures]
+            self._quality.append((self.k, *decibels))
+
+    def _draw(self, state):
+        if self._error:  # stays until the next step
+            self.html = self._error
+            return
+        words = [f"step {self.k} of {self._limit}", state]
+        if self._losses:
+            words.insert(1, f"loss {self._losses[-1]:.5f}")
+            words.insert(2, f"{len(self._losses) / max(self._seconds, 1e-9):.0f} steps a second")
+        note = " · ".join(words)
+        if not self.k:
+            self.html = view(note, {"y, the measurement": self._y})
+            return
+        if state in ("stopped", "paused", "finished"):
+            note += " · the panel's .history holds the steps so far"
+        titles = ["output", "running mean"]
+        if self._quality:
+            where = ", on hidden pixels" if self._hidden is not None else ""
+            titles = [
+                f"{title}: {decibel:.1f} dB{where} ({ORACLE})"
+                for title, decibel in zip(titles, self._quality[-1][1:], strict=True)
+            ]
+        pictures = dict(zip(titles, (self._stepper.output, self._stepper.mean), strict=True))
+        self.html = view(note, pictures, self._losses, self._quality)
+
+    def _fail(self, error):
+        self._error = error_text(error, f"The fit broke off at step {self.k}. Restart begins anew.")
+        self.pause()
+        self._draw("broken off")
+
+
+def fit_panel(
+    net,
+    z,
+    y,
+    operator,
+    *,
+    reference=None,
+    steps=2000,
+    lr=0.01,
+    jitter=0.0,
+    frames=60,
+    **settings,
+):
+    """Show a fit that you start, pause, steer and stop while you watch it.
+
+    ▶ starts and pauses, ■ stops; sliders for the learning rate and the jitter act at once. A fit
+    runs while its panel is on the page, one panel at a time: a new one pauses the others.
+
+    Args:
+        net, z, y, operator: as for ``fit.fit``. The parameters of net are changed in place;
+            "Restart" brings back those that it has now.
+        reference: the clean image, tensor (1, C, H, W): the panel then gives the PSNR, over the
+            hidden pixels alone if the operator has some. The fit does not see it. None: no PSNR.
+        steps: the fit ends by itself after so many.
+        lr: learning rate at the start.
+        jitter: standard deviation at the start of the noise that is added to z.
+        frames: how many outputs a fit of all steps keeps, early ones densely.
+        settings: other arguments of ``fit.Stepper``, such as prior, optimizer, window, holdout.
+
+    Returns:
+        A FitPanel. ``panel.history`` is the History of the steps so far, None before the first:
+        for ``player.iterations`` and the stopping rules. Its settings list under "changes" the
+        step, name and value of each change by a slider.
+
+    Raises:
+        ValueError, MemoryError: as for ``fit.fit``. What goes wrong later is shown in the panel.
+
+    Built in lesson 02 (used).
+
+    >>> import torch
+    >>> from dipcourse import degrade, nets
+    >>> y = torch.full((1, 1, 16, 16), 0.5)
+    >>> panel = fit_panel(nets.PixelImage(torch.zeros_like(y)), None, y, degrade.Identity())
+    >>> panel.step()
+    >>> len(panel.history.loss)
+    1
+    """
+    panel = FitPanel(
+        net,
+        z,
+        y,
+        operator,
+        reference=reference,
+        steps=steps,
+        lr=lr,
+        jitter=jitter,
+        frames=frames,
+        **settings,
+    )
+    panel.show()
+    return panel
+
+
+def advance(stepper, limit, keep, budget, clock=time.perf_counter):
+    """Make steps until the time is used up: at least one, unless the limit is reached.
+
+    Args:
+        stepper: a ``fit.Stepper``.
+        limit: number of steps at which the fit ends.
+        keep: set of steps whose outputs become frames.
+        budget: seconds.
+        clock: function that gives the time in seconds.
+
+    Returns:
+        List of the losses.
+
+    Raises:
+        FitDiverged: as ``fit.fit``.
+
+    Built in lesson 02 (used).
+    """
+    end, losses = clock() + budget, []
+    while stepper.k < limit:
+        stepper.step()
+        losses.append(stepper.look())
+        if stepper.k - 1 in keep:
+            stepper.snapshot()
+        if clock() >= end:
+            break
+    return losses
+
+
+def _hidden(operator):
+    """Where the operator hides pixels: tensor (1, 1, H, W), or None."""
+    if operator.mask is None or operator.mask.all():
+        return None
+    return 1 - operator.mask
+
+
+def _lr_slider(lr):
+    if not lr > 0:
+        raise ValueError(f"lr={lr}: use a learning rate above 0")
+    middle = math.log10(lr)
+    return widgets.FloatLogSlider(
+        value=lr, min=middle - 2, max=middle + 2, step=0.1, readout_format=".2g", **_look("lr")
+    )
+
+
+def _jitter_slider(jitter):
+    top = max(0.1, 3 * jitter)
+    return widgets.FloatSlider(
+        value=jitter, min=0, max=top, step=top / 30, readout_format=".3f", **_look("jitter")
+    )
+
+
+def _look(name):
+    names = {"lr": "learning rate", "jitter": "jitter of z"}
+    return {
+        "description": names[name],
+        "style": {"description_width": "90px"},
+        "layout": widgets.Layout(width="95%", max_width="560px"),
+    }

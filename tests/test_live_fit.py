@@ -1,0 +1,344 @@
+"""The fit that the page drives, without a page: what ticks, buttons and sliders do."""
+
+import asyncio
+import itertools
+import math
+import re
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from dipcourse import degrade, fit, live, live_fit, live_view, metrics, nets, player
+
+A = degrade.Identity()
+SIZE = 16
+
+
+@pytest.fixture(autouse=True)
+def _one_step_a_tick(monkeypatch):
+    monkeypatch.setattr(live_fit, "BUDGET", 0)
+
+
+def photo():
+    return torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def network():
+    torch.manual_seed(0)
+    net = nets.UNet(4, 3, widths=(8, 8), skip=4)
+    return net, nets.fixed_input(4, SIZE, SIZE)
+
+
+def make(operator=A, **options):
+    net, z = network()
+    return live.fit_panel(net, z, operator(photo()), operator, **{"jitter": 0.03, **options})
+
+
+def play(panel, on=True):
+    setattr(panel.play, panel._playing, on)
+
+
+def tick(panel, count=1):
+    play(panel)
+    for _ in range(count):
+        panel.play.value += 1
+
+
+def is_playing(panel):
+    return getattr(panel.play, panel._playing)
+
+
+# ---- the fit
+
+
+def test_ticks_make_the_steps_of_fit():
+    panel = make(steps=8, frames=4, window=3)
+    tick(panel, 8)
+    net, z = network()
+    want = fit.fit(
+        net, z, photo(), A, steps=8, frames=4, jitter=0.03, window=3, lr=0.01, progress=False
+    )
+    history = panel.history
+    assert np.array_equal(history.loss, want.loss)
+    assert np.array_equal(history.steps, want.steps)
+    assert torch.equal(history.means, want.means)
+    assert torch.equal(history.final, want.final)
+    assert np.array_equal(history.variance, want.variance, equal_nan=True)
+    assert not history.interrupted
+    assert "step 8 of 8" in panel.html
+    assert "finished" in panel.html
+    assert not is_playing(panel)
+    tick(panel)
+    assert panel.k == 8
+    assert "step 7" in repr(player.iterations(history))
+
+
+def test_the_reference_changes_nothing():
+    losses = []
+    for reference in (None, photo(), 1 - photo()):
+        panel = make(reference=reference)
+        tick(panel, 5)
+        losses.append(panel.history.loss.tolist())
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_sliders_act_at_the_next_step():
+    panel = make()
+    tick(panel, 2)
+    panel.sliders["lr"].value = 0.05
+    panel.sliders["jitter"].value = 0.0
+    tick(panel, 2)
+    net, z = network()
+    stepper = fit.Stepper(net, z, photo(), A, lr=0.01, jitter=0.03)
+    losses = []
+    for k in range(4):
+        if k == 2:
+            stepper.jitter = 0.0
+            stepper.optimizer.param_groups[0]["lr"] = 0.05
+        stepper.step()
+        losses.append(stepper.look())
+    assert panel.history.loss == pytest.approx(losses, rel=0, abs=0)
+    assert panel.history.settings["changes"] == [[2, "lr", 0.05], [2, "jitter", 0.0]]
+    assert panel.history.settings["lr"] == pytest.approx(0.01)
+
+
+def test_pixels_have_no_jitter():
+    panel = live.fit_panel(nets.PixelImage(photo()), None, photo(), A)
+    assert list(panel.sliders) == ["lr"]
+    tick(panel)
+    assert panel.k == 1
+
+
+# ---- start, pause, one step, stop, restart
+
+
+def test_pause_and_one_step():
+    panel = make()
+    assert panel.history is None
+    assert "ready" in panel.html
+    assert panel.html.count("<img") == 1  # y
+    tick(panel, 3)
+    assert "running" in panel.html
+    play(panel, False)
+    assert "paused" in panel.html
+    panel.play.value += 1  # the last tick arrives after the pause
+    assert panel.k == 3
+    panel.step()
+    assert panel.k == 4
+    tick(panel)
+    panel.step()
+    assert panel.k == 6
+    assert not is_playing(panel)
+    assert panel.history.interrupted
+    assert panel.history.steps[-1] == 5
+
+
+def test_stop_button_sends_zero():
+    for order in (1, -1):  # both front ends send two traits, together or one after the other
+        panel = make()
+        tick(panel, 2)
+        for name, value in [("value", 0), (panel._playing, False)][::order]:
+            setattr(panel.play, name, value)
+        assert panel.k == 2
+        assert "stopped" in panel.html
+        assert not is_playing(panel)
+
+
+def test_restart_is_the_same_fit_again():
+    panel = make()
+    tick(panel, 3)
+    first = panel.history
+    panel.restart()
+    assert panel.k == 0
+    assert panel.history is None
+    assert is_playing(panel)
+    tick(panel, 3)
+    assert np.array_equal(panel.history.loss, first.loss)
+    panel.sliders["lr"].value = 0.001
+    panel.restart()
+    assert panel.history is None
+    tick(panel, 3)
+    assert panel.history.loss[0] == first.loss[0]
+    assert panel.history.loss[2] != first.loss[2]
+    assert panel.history.settings["lr"] == 0.001
+    assert panel.history.settings["changes"] == []
+
+
+def test_one_panel_runs_at_a_time():
+    first, second = make(), make()
+    tick(first)
+    assert is_playing(first)
+    tick(second)
+    assert not is_playing(first)
+    tick(first)
+    assert not is_playing(second)
+    make()  # the cell runs again
+    assert not is_playing(first)
+
+
+def test_a_cleared_output_stops_the_fit():
+    panel = make()
+    panel.play._view_count = 1
+    tick(panel)
+    panel.play._view_count = 0
+    assert not is_playing(panel)
+
+
+# ---- what goes wrong
+
+
+def test_divergence_is_shown_and_its_history_kept():
+    net = nets.PixelImage(photo())
+    panel = live.fit_panel(net, None, photo() / 2, A, lr=1e30, optimizer="gradient descent")
+    for _ in range(3):
+        tick(panel)
+    assert 'role="alert"' in panel.html
+    assert "FitDiverged" in panel.html
+    assert not is_playing(panel)
+    assert len(panel.history.loss) == 1
+    assert np.isfinite(panel.history.loss).all()
+    panel.sliders["lr"].value = panel.sliders["lr"].min
+    panel.restart()
+    assert "alert" not in panel.html
+
+
+def test_an_error_is_shown_until_it_is_mended():
+    broken = []
+
+    def prior(x):
+        if broken:
+            raise RuntimeError("no <prior> today")
+        return x.mean() * 0
+
+    panel = make(prior=prior)
+    tick(panel, 2)
+    broken.append(True)
+    tick(panel)
+    assert "RuntimeError: no &lt;prior&gt; today" in panel.html
+    assert "at step 2" in panel.html
+    assert not is_playing(panel)
+    panel.play.value = 0  # the stop button does not hide it
+    assert 'role="alert"' in panel.html
+    assert len(panel.history.loss) == 2
+    broken.clear()
+    panel.step()
+    assert 'role="alert"' not in panel.html
+    assert panel.k == 3
+
+
+def test_an_interrupt_is_a_pause():
+    def prior(x):
+        raise KeyboardInterrupt
+
+    panel = make(prior=prior)
+    tick(panel)
+    assert not is_playing(panel)
+    assert "stopped" in panel.html
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lr": 0}, "above 0"),
+        ({"reference": np.zeros((8, 8))}, "the reference is a ndarray"),
+        ({"frames": 1}, "at least 2"),
+        ({"window": 1}, "at least 2 steps"),
+    ],
+)
+def test_bad_settings_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        make(**options)
+
+
+def test_another_thread_hands_its_ticks_over():
+    """A subshell ticks while a cell runs: the steps are made after it, in the main thread."""
+    places = []
+
+    def prior(x):
+        places.append(threading.current_thread() is threading.main_thread())
+        return x.mean() * 0
+
+    async def kernel():
+        panel = make(prior=prior)
+
+        def page(work):
+            subshell = threading.Thread(target=work)
+            subshell.start()
+            subshell.join()  # the main thread is busy
+            assert panel.k == before
+            return subshell
+
+        async def settle():
+            while panel._busy:
+                await asyncio.sleep(0.01)
+
+        before = 0
+        page(lambda: tick(panel, 5))
+        await settle()
+        assert panel.k == 1  # ticks that came meanwhile are dropped
+        before = 1
+        page(lambda: tick(panel))
+        await settle()
+        assert panel.k == 2
+        before = 2
+        page(lambda: setattr(panel.play, "value", 0))
+        await asyncio.sleep(0.05)
+        assert "stopped" in panel.html
+
+    asyncio.run(kernel())
+    assert places == [True, True]
+
+
+# ---- pure functions
+
+
+def test_advance_keeps_to_its_time_and_limit():
+    net, z = network()
+    stepper = fit.Stepper(net, z, photo(), A)
+    seconds = itertools.count()
+    losses = live_fit.advance(stepper, 10, {0, 2}, 3, clock=lambda: next(seconds))
+    assert len(losses) == stepper.k == 3
+    assert len(live_fit.advance(stepper, 10, set(), 0)) == 1
+    losses += live_fit.advance(stepper, 10, set(), math.inf)
+    assert stepper.k == 10
+    assert live_fit.advance(stepper, 10, set(), 1) == []
+    history = stepper.history()
+    assert history.steps.tolist() == [0, 2, 9]
+    assert history.loss[:3].tolist() == pytest.approx(losses[:3])
+
+
+def test_psnr_is_an_oracle_and_of_hidden_pixels():
+    plain = make()
+    tick(plain)
+    assert "dB" not in plain.html
+    assert "clean image" not in plain.html
+    mask = degrade.hole_mask(SIZE, SIZE, 4, 4, 8, 8)
+    panel = make(operator=degrade.Mask(mask), reference=photo())
+    tick(panel)
+    want = metrics.psnr(panel._stepper.output, photo(), 1 - mask)
+    caption = f"output: {want:.1f} dB, on hidden pixels (needs the clean image)"
+    assert f"<figcaption>{caption}</figcaption>" in panel.html
+    assert "PSNR in dB (needs the clean image)" in panel.html
+
+
+def test_pictures_have_alt_texts_and_titles_are_escaped():
+    html = live_view.view("step 3 · on", {'<b> "x"': photo()}, [1.0, 0.5])
+    assert 'alt="&lt;b&gt; &quot;x&quot;, step 3"' in html
+    assert "<b>" not in html
+    assert re.search(r'role="img" aria-label="loss \(log axis\): from 0.5 to 1 over 2 steps"', html)
+
+
+def test_charts_leave_gaps():
+    html = live_view.chart("loss", range(1, 6), [[1.0, math.nan, 0.01, 0.0, 0.1]], log=True)
+    path = re.search(r'<path d="(M[\d.]+ 30\.0.*?)" fill', html)[1]
+    assert re.fullmatch(r"M\S+ 30\.0M\S+ 126\.0M\S+ 78\.0", path)
+    assert "from 0.01 to 1" in html
+    assert "L" not in path
+    assert 'd=""' in live_view.chart("loss", [1], [[math.nan]])
+    flat = live_view.chart("loss", [1, 2], [[3.0, 3.0], [3.0, 3.0]])
+    assert flat.count("78.0L") == 2
+    assert 'stroke-dasharray="6 4"' in flat
+    long = live_view.chart("loss", range(10_000), [np.ones(10_000)])
+    assert long.count("L") < 300
