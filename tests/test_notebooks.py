@@ -229,6 +229,18 @@ def test_navigation_links_neighbours(tmp_path):
     assert "Next" not in notebooks.navigation(tmp_path / "02_x.ipynb")
 
 
+def test_a_demo_stands_outside_the_chain(tmp_path):
+    for number in ("00", "01", "90", "91"):
+        notebook = good()
+        put("title", f"# {number} · Lesson {number}")(notebook)
+        (tmp_path / f"{number}_x.ipynb").write_text(notebooks.written(notebook), encoding="utf-8")
+    assert "Next" not in notebooks.navigation(tmp_path / "01_x.ipynb")
+    demo = notebooks.navigation(tmp_path / "90_x.ipynb")
+    assert "Previous" not in demo
+    assert "Next" not in demo
+    assert "[All lessons]" in demo
+
+
 def test_command_line(tmp_path, capsys):
     path = tmp_path / "00_a.ipynb"
     notebook = good()

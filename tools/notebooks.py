@@ -129,10 +129,15 @@ def title(notebook):
     return ""
 
 
+def apart(path):
+    """Whether a notebook stands outside the chain of lessons: a demo, numbered 90 or more."""
+    return path.name.startswith("9")
+
+
 def navigation(path):
     """Return the last cell of a lesson: links to its neighbours, in the checkout and in Colab."""
     path = path.resolve()
-    order = lessons(path.parent)
+    order = [path] if apart(path) else [p for p in lessons(path.parent) if not apart(p)]
     place = order.index(path)
 
     def link(label, neighbour):

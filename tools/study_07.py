@@ -1,6 +1,7 @@
 """The studies of lesson 07: rules that stop a fit, sudden drops, and what prevents them.
 
     OMP_NUM_THREADS=1 python -m tools.study_07 replays stopping cures meter
+    OMP_NUM_THREADS=1 python -m tools.record 07_drop       one drop, step by step
 
 Each row is stored at once; rows that are there already are passed over.
 """
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from dipcourse import degrade, fit, images, metrics, presets, stopping
-from tools.studies import Table
+from tools.studies import Table, recording
 
 PHOTOS = ("face", "chelsea", "coffee", "rocket")
 NOISE = (25, 50)  # grey levels
@@ -274,6 +275,17 @@ def study_replays():
     fill(
         "07_replays", ("lr", "seed"), product(RATES, SEEDS), lambda lr, seed: replays_row(seed, lr)
     )
+
+
+@recording("07_drop", preset="overfit")
+def drop(preset):
+    """A sudden drop, step by step: half of the face's pixels, learning rate 0.03."""
+    fitting, fall = edge(0, RATE)
+    for _ in range(2 * LEAD):
+        fitting.step()
+        if (fall - fitting.k) % 5 == 0 or abs(fall - fitting.k) < LEAD // 2:
+            fitting.snapshot()
+    return fitting.history()
 
 
 # ---- what prevents the jumps

@@ -1,0 +1,198 @@
+"""The live demo: every minute works alone, live or recorded, and the recordings show the point."""
+
+import copy
+import time
+from types import SimpleNamespace
+
+import ipywidgets as widgets
+import numpy as np
+import pytest
+import torch
+from IPython.display import display
+from skimage.restoration import denoise_nl_means
+
+from dipcourse import degrade, fit, images, live, metrics, player, presets, recordings, show
+from dipcourse.stopping import oracle
+from tests import lesson_code
+from tools import notebooks
+
+NAMES = {"copy": copy, "time": time, "widgets": widgets, "np": np, "torch": torch}
+NAMES |= {"display": display, "denoise_nl_means": denoise_nl_means, "degrade": degrade}
+NAMES |= {"fit": fit, "images": images, "live": live, "metrics": metrics, "player": player}
+NAMES |= {"presets": presets, "recordings": recordings, "show": show, "oracle": oracle}
+
+(PATH,) = notebooks.LESSONS.glob("90_*.ipynb")
+CODE = [c.id for c in notebooks.read(PATH).cells if c.cell_type == "code" and c.id != "setup"]
+PREPARED = CODE[: CODE.index("damage")]
+MINUTES = CODE[CODE.index("damage") :]
+
+
+@pytest.fixture(autouse=True)
+def smoke(monkeypatch):
+    monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
+
+
+def prepared(**changes):
+    """The names that there are above minute 1."""
+    names = lesson_code.run("90", *PREPARED, **NAMES)
+    names.update(changes)  # in place: the helpers look here
+    return names
+
+
+def run(*cells, names):
+    return lesson_code.run("90", *cells, **names)
+
+
+def steps(panel, number):
+    for _ in range(number):
+        panel.step()
+
+
+def hidden_psnr(history, x, hidden):
+    return metrics.psnr(history.frame(-1), x, hidden)
+
+
+@pytest.mark.parametrize("patience", [60, 0], ids=["live", "recorded"])
+@pytest.mark.parametrize("minute", MINUTES)
+def test_each_minute_works_alone(minute, patience, capsys):
+    run(minute, names=prepared(PATIENCE=patience))
+    said = capsys.readouterr().out
+    shows_a_film = "film(" in lesson_code.source("90", minute)
+    runs_a_fit = minute in ("heal", "noise", "shuffle", "copy-noise")
+    assert ("record" in said) == (shows_a_film or (runs_a_fit and not patience)), said
+
+
+def test_nothing_starts_by_itself(capsys):
+    names = run(*MINUTES, names=prepared())
+    panels = [names[name] for name in ("healing", "denoising", "copying")]
+    assert [panel.k for panel in panels] == [0, 0, 0]
+    assert "so this is a recording" in capsys.readouterr().out
+
+
+def test_measuring_the_machine_leaves_the_network_as_it_was(monkeypatch):
+    names, given = prepared(), {}
+    monkeypatch.setattr(live, "fit_panel", lambda net, z, y, A, **more: given.update(net=net))
+    names["watch"]("90_noisy", "overfit", names["noisy"](names["x"]), degrade.Identity())
+    fresh, _ = presets.get("overfit", "smoke").make(height=64, width=64)
+    weights = zip(given["net"].state_dict().values(), fresh.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in weights)
+
+
+def test_a_slow_machine_gets_the_recording_and_is_told(monkeypatch, capsys):
+    names = prepared(pace=lambda *fit: 0.1)
+    played = []
+    monkeypatch.setattr(player, "iterations", lambda history, title: played.append(history))
+    made = names["watch"]("90_noisy", "overfit", names["noisy"](names["x"]), degrade.Identity())
+    assert made is None
+    assert played[0].settings["command"].endswith("90_noisy")
+    said = capsys.readouterr().out
+    assert "400 s here" in said  # 30 steps, and a third more for drawing
+    assert "more than 60 s, so this is a recording" in said
+    assert "face" in said
+
+
+def test_the_film_is_that_of_the_panel_once_somebody_ran_it(capsys):
+    names = run("noise", names=prepared())
+    assert len(names["film"](names["denoising"], "90_noisy")[0].loss) == 500
+    steps(names["denoising"], 5)
+    capsys.readouterr()
+    history, photo = names["film"](names["denoising"], "90_noisy")
+    assert len(history.loss) == 5
+    assert photo is names["x"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_fit_stands_still_when_its_film_is_shown(monkeypatch):
+    names, paused = run("noise", names=prepared()), []
+    steps(names["denoising"], 3)
+    monkeypatch.setattr(names["denoising"], "pause", lambda: paused.append(True))
+    names["film"](names["denoising"], "90_noisy")
+    assert paused
+
+
+def test_the_recordings_come_with_their_photo():
+    names = prepared()
+    for name in ("90_drawn", "90_noisy", "03_noise"):
+        history, photo = names["film"](None, name)
+        assert photo.shape == history.final.shape
+
+
+def test_what_is_painted_is_restored():
+    names = prepared()
+    names["drawn"] = SimpleNamespace(mask=degrade.hole_mask(64, 64, 10, 10, 20, 20))
+    names = run("heal", names=names)
+    assert torch.equal(names["mask"], names["drawn"].mask)
+    steps(names["healing"], 3)
+    history = run("look", names=names)["history"]
+    assert len(history.loss) == 3
+
+
+def test_a_photo_painted_over_completely_gets_the_wave():
+    names = prepared(drawn=SimpleNamespace(mask=torch.zeros(1, 1, 64, 64)))
+    assert torch.equal(run("heal", names=names)["mask"], names["scribble"](64))
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_the_wave_hides_a_small_part_of_the_photo(side):
+    mask = prepared()["scribble"](side)
+    assert mask.shape == (1, 1, side, side)
+    assert 0.05 < 1 - mask.mean() < 0.15
+
+
+def test_votes_are_counted_marked_and_used(monkeypatch):
+    names = run("vote", names=prepared())
+    assert list(names["votes"]) == list("ABCDEF")
+    for box, hands in zip(names["boxes"], (0, 1, 2, 9, 5, 3), strict=True):
+        box.value = hands
+    assert [hands for hands, _ in names["votes"].values()] == [0, 1, 2, 9, 5, 3]
+    assert [bar.value / bar.max for bar in names["bars"]] == [
+        hands / 9 for hands in (0, 1, 2, 9, 5, 3)
+    ]
+    step = names["history"].steps[names["picks"]["D"]]
+    drawn = []
+    monkeypatch.setattr(show, "curves", lambda *given, **more: drawn.append(more["mark"]))
+    run("reveal", names=names)
+    assert drawn[0]["D (9)"] == step
+    assert "A (0)" not in drawn[0]
+    assert run("against", names=names)["step"] == step
+
+
+def test_without_votes_the_best_step_is_compared():
+    names = run("vote", "reveal", "against", names=prepared())
+    assert names["step"] == names["mark"]["best step"] == oracle(names["history"], names["photo"])
+
+
+def test_the_six_stages_are_spread_over_the_whole_fit():
+    names = run("vote", names=prepared())
+    chosen = [names["history"].steps[i] for i in names["picks"].values()]
+    assert chosen == sorted(set(chosen))
+    assert chosen[-1] == len(names["history"].loss) - 1
+
+
+def test_the_recorded_noise_comes_back():
+    history, x = prepared()["film"](None, "90_noisy")
+    psnr = [metrics.psnr(history.frame(i), x) for i in range(len(history))]
+    assert max(psnr) - psnr[-1] > 3
+    assert 5 < np.argmax(psnr) < len(history) - 4
+
+
+def test_the_recorded_wave_is_filled():
+    history, x = prepared()["film"](None, "90_drawn")
+    hidden = 1 - prepared()["scribble"](128)
+    grey = torch.full_like(x, 0.5)
+    assert hidden_psnr(history, x, hidden) > metrics.psnr(grey, x, hidden) + 8
+
+
+def test_the_recorded_photo_is_learnt_before_its_shuffled_pixels_and_these_before_noise():
+    names = ("03_photo", "03_pixels", "03_noise")
+    losses = [recordings.load(name).loss for name in names]
+    quarter = [int(np.argmax(loss < loss[0] / 4)) for loss in losses]  # steps
+    assert 4 * quarter[0] < quarter[1] < quarter[2]
+
+
+def test_the_recorded_drop_is_sudden_and_passes():
+    history, x = recordings.load("07_drop"), images.load("face", 64)
+    psnr = np.array([metrics.psnr(history.frame(i), x) for i in range(len(history))])
+    lowest = psnr.argmin()
+    assert np.median(psnr[:lowest]) - psnr[lowest] > 1.5
+    assert psnr[-1] > psnr[lowest] + 1.5
