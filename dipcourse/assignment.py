@@ -411,6 +411,39 @@ def refuses(what, call, error=ValueError):
     raise AssertionError(f"{what}: a {error.__name__} is asked for, and none was raised")
 
 
+def passes(what, part):
+    """Run one of several parts of a test, each worth points, and print how it went.
+
+    Args:
+        what: words for the part.
+        part: a function without arguments that raises if the part fails.
+
+    Returns:
+        1 or 0, for ``award``.
+
+    Raises:
+        NotImplementedError: the student's function is still a stub.
+
+    Built in assignment 3 (used).
+
+    >>> passes("small", lambda: below("the error", 0.3, 0.2))
+    small: not reached. the error: 0.3, and at most 0.2 is asked for
+    0
+    """
+    try:
+        part()
+    except NotImplementedError:
+        raise
+    except AssertionError as error:
+        print(f"{what}: not reached. {error}")
+        return 0
+    except Exception as error:
+        print(f"{what}: your code raised {type(error).__name__}: {error}")
+        return 0
+    print(f"{what}: reached")
+    return 1
+
+
 class unchanged:
     """A block that must leave tensors as they are.
 
@@ -505,4 +538,5 @@ def _names(code):
     if code is None:
         return set()
     inner = [constant for constant in code.co_consts if hasattr(constant, "co_names")]
-    return set(code.co_names).union(*map(_names, inner))
+    own = {part for name in code.co_names for part in name.split(".")}  # import skimage.metrics
+    return own.union(*map(_names, inner))

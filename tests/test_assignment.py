@@ -63,7 +63,9 @@ def test_whole():
 
 def test_arrays():
     got = assignment.is_array("it", numpy.array([1, math.nan], dtype="float32"), (2,))
-    assert got.dtype == numpy.float64 and got[0] == 1 and math.isnan(got[1])
+    assert got.dtype == numpy.float64
+    assert got[0] == 1
+    assert math.isnan(got[1])
     assert "tensor" in message(assignment.is_array, "it", torch.zeros(2), (2,)).lower()
     assert "return" in message(assignment.is_array, "it", None, (2,))
     assert "shape" in message(assignment.is_array, "it", numpy.zeros((2, 1)), (2,))
@@ -156,6 +158,29 @@ def test_pair():
     assert assignment.pair("it", (1, 2)) == (1, 2)
     for wrong, word in ((None, "None"), ((1, 2, 3), "came 3"), (torch.zeros(2), "a Tensor")):
         assert word in message(assignment.pair, "it", wrong)
+
+
+def test_own_sees_an_import_with_dots():
+    def imports():
+        from skimage.restoration import inpaint_biharmonic
+
+        return inpaint_biharmonic
+
+    assert "scikit-image" in message(assignment.own, imports)
+
+
+def test_passes(capsys):
+    def fails(error):
+        raise error
+
+    assert assignment.passes("first", lambda: None) == 1
+    assert assignment.passes("second", lambda: fails(AssertionError("too small"))) == 0
+    assert assignment.passes("third", lambda: fails(KeyError("x"))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["first: reached", "second: not reached. too small"]
+    assert "KeyError" in lines[2]
+    with pytest.raises(NotImplementedError):
+        assignment.passes("fourth", lambda: fails(NotImplementedError()))
 
 
 def test_unchanged_lets_an_error_pass():
