@@ -1,14 +1,27 @@
 """The book: pages that need no network, and a failing lesson that is named and stops nothing."""
 
+import base64
+import io
+import itertools
 import os
 import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
+from dipcourse import player
 from tools import book, notebooks
+from tools.execute import Run
+from tools.mathml import mathml
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")  # myst_parser, Sphinx
 
 FORMULA = r"""# 00 · A lesson
 
@@ -26,8 +39,29 @@ $$\sum_{i,j} \sqrt{(x_{i+1,j} - x_{i,j})^2 + \varepsilon^2}, \quad \hat{x} = f_{
 |---|---|
 | $\lVert x \rVert_1$ | costs `$5` |
 
-[next](01_b.ipynb), [all](../README.md#lessons), [help](../CONTRIBUTING.md)"""
-PROGRESS = "import sys\nfor i in range(4):\n    sys.stdout.write(f'\\rstep {i}')\nprint('\\ndone')"
+[next](01_b.ipynb), [absent](02_c.ipynb), [all](../README.md#lessons), [help](../CONTRIBUTING.md)
+
+## A question
+
+% no comment, {role}`no role` <!-- claim: none -->
+
+<details><summary>Answer</summary>
+
+A folded *answer*:
+
+```python
+answer = table["it"](42)
+```
+
+</details>"""
+PROGRESS = """
+import time
+
+for i in range(4):
+    print(f'\\rstep {i}', end='', flush=True)
+    time.sleep(0.3)  # so that each is an output of its own
+print('\\ndone')
+"""
 SLIDER = "import ipywidgets\ndisplay(ipywidgets.IntSlider(description='λ'))"
 PICTURE = (
     "from IPython.display import HTML\n"
@@ -42,6 +76,8 @@ frames = torch.arange(20, 220, 40, dtype=torch.uint8).view(5, 1, 1, 1).expand(5,
 last = frames[-1:] / 255
 player.iterations(History(np.geomspace(1, .1, 5), np.arange(5), frames, frames, last, last, 1.0))
 """
+COMPARE = "player.compare(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), ('dark', 'bright'))"
+HAS_COMPARE = hasattr(player, "compare")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +85,7 @@ def made(tmp_path_factory):
     """A book of two lessons, the second of which fails: (finished process, its folder)."""
     folder = tmp_path_factory.mktemp("lessons")
     good = [new_markdown_cell(FORMULA, id="title")]
-    for i, source in enumerate([PROGRESS, SLIDER, PICTURE, PLAYER]):
+    for i, source in enumerate([PROGRESS, SLIDER, PICTURE, PLAYER, *[COMPARE] * HAS_COMPARE]):
         good.append(new_code_cell(source, id=f"run-{i}"))
     bad = [
         new_markdown_cell("# 01 · Another\n\nIt fails.", id="title"),
@@ -71,104 +107,280 @@ def made(tmp_path_factory):
     return process, folder / "book"
 
 
+@pytest.fixture
+def first(made, open_page):
+    """The page of the lesson that works, in the browser."""
+    return open_page(made[1] / "00_a.html")
+
+
+@pytest.fixture
+def served(made):
+    """The address of a web server that has the book."""
+    handler = partial(SimpleHTTPRequestHandler, directory=made[1])
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def words(page):
+    return page.get_by_role("main").inner_text()
+
+
 def test_the_failing_lesson_is_named_and_stops_nothing(made):
     process, folder = made
     assert process.returncode == 1, process.stderr
     assert re.search(r"01_b .*FAILED in cell the-failure\n +ValueError: on purpose", process.stdout)
     assert re.search(r"00_a .* s +ok", process.stdout)
-    assert "never" not in re.sub("<[^>]+>", "", (folder / "01_b.html").read_text("utf-8")).replace(
-        "print('never')", ""
-    )
+    assert "WARNING" not in process.stderr
+    text = re.sub("<[^>]+>", "", (folder / "01_b.html").read_text("utf-8"))
+    assert "ValueError: on purpose" in text
+    assert text.count("never") == 1  # in the code, not as its output
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["index", "00_a", "01_b"])
+@pytest.mark.parametrize("name", ["index", "00_a", "01_b", "search"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_request_nothing_and_follow_the_theme(made, open_page, name, scheme):
     page = open_page(made[1] / f"{name}.html", color_scheme=scheme)
     page.wait_for_timeout(300)
     assert page.requests == []
-    shade = page.evaluate(
-        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"
+    assert is_dark(page) == (scheme == "dark")
+
+
+def is_dark(page):
+    (shade, text) = page.evaluate(
+        """() => ['backgroundColor', 'color'].map((name) =>
+        getComputedStyle(document.body)[name].match(/\\d+/g).slice(0, 3).map(Number))"""
     )
-    text = page.evaluate("getComputedStyle(document.body).color.match(/\\d+/g).map(Number)")
-    if name != "index":
-        assert (sum(shade) < 3 * 60) == (scheme == "dark")
-    assert (sum(text[:3]) > 3 * 150) == (scheme == "dark")
+    assert abs(sum(shade) - sum(text)) > 3 * 130
+    return sum(shade) < 3 * 60
 
 
 @pytest.mark.browser
-def test_formulas_are_mathml(made, open_page):
-    page = open_page(made[1] / "00_a.html")
-    assert page.locator("math").count() == 4
-    assert page.locator("math[display=block]").count() == 2
-    widths = page.locator("math").evaluate_all(
+def test_the_switch_changes_the_theme_for_all_pages(first):
+    switch = first.get_by_role("button", name="theme").locator("visible=true")
+    seen = []
+    for _ in range(3):
+        switch.click()
+        seen.append(is_dark(first))
+    assert set(seen) == {True, False}
+    while not is_dark(first):
+        switch.click()
+    first.get_by_role("link", name="next", exact=True).click()
+    assert is_dark(first)
+
+
+@pytest.mark.browser
+def test_a_web_server_will_do(served, open_page):
+    page = open_page(served + "00_a.html")
+    page.get_by_role("link", name="Next 01").click()
+    page.wait_for_load_state("networkidle")
+    assert page.requests
+    assert all(url.startswith(served) for url in page.requests)
+
+
+@pytest.mark.browser
+def test_formulas_are_mathml(first):
+    assert first.locator("math").count() == 4
+    assert first.locator("math[display=block]").count() == 2
+    widths = first.locator("math").evaluate_all(
         "all => all.map(m => m.getBoundingClientRect().width)"
     )
     assert min(widths) > 8
-    words = page.locator("main").inner_text()
-    assert "\\lambda" not in words
-    assert "\\begin" not in words
-    assert "a_b_c" in words
-    assert "$5" in words
+    text = words(first)
+    assert "\\lambda" not in text
+    assert "\\begin" not in text
+    assert "a_b_c" in text
+    assert "$5" in text
 
 
 @pytest.mark.browser
-def test_outputs(made, open_page):
-    page = open_page(made[1] / "00_a.html")
-    words = page.locator("main").inner_text()
-    assert "step 3" in words
-    assert "step 2" not in words
-    assert "live panel" in words
-    assert "IntSlider(value" not in words
-    assert page.get_by_alt_text("a dot").count() == 1
+def test_text_is_what_jupyter_shows(first):
+    assert "% no comment, {role}no role\n" in words(first)
+    first.get_by_text("Answer", exact=True).click()
+    assert first.get_by_text("A folded answer").is_visible()
+    assert 'table["it"](42)' in words(first)
 
 
 @pytest.mark.browser
-def test_the_player_lives_on_without_a_kernel(made, open_page):
-    page = open_page(made[1] / "00_a.html")
-    slider = page.locator(".dipcourse-player").get_by_role("slider")
+def test_outputs(first):
+    text = words(first)
+    assert "step 3" in text
+    assert "step 2" not in text
+    assert "live panel" in text
+    assert "IntSlider(value" not in text
+    assert first.get_by_alt_text("a dot").count() == 1
+
+
+@pytest.mark.browser
+def test_the_player_lives_on_without_a_kernel(first):
+    slider = first.locator(".dipcourse-player").get_by_role("slider")
     slider.focus()
     for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    page.get_by_text("step 3 of").first.wait_for()
-    shade = page.locator(".dipcourse-player canvas").evaluate(
+        first.keyboard.press("ArrowRight")
+    first.get_by_text("step 3 of").first.wait_for()
+    shade = first.locator(".dipcourse-player canvas").evaluate(
         "canvas => canvas.getContext('2d').getImageData(16, 16, 1, 1).data[0]"
     )
     assert shade == pytest.approx(140, abs=8)
-    assert page.requests == []
+    assert first.requests == []
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not HAS_COMPARE, reason="this version has no player.compare")
+def test_the_divider_lives_on_without_a_kernel(first):
+    slider = first.locator(".dipcourse-compare").get_by_role("slider")
+    slider.focus()
+    first.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "51 per cent dark"
+
+
+@pytest.mark.browser
+def test_print_shows_what_stands_still(first):
+    first.emulate_media(media="print")
+    assert first.get_by_role("button").locator("visible=true").count() == 0
+    assert first.get_by_role("slider").locator("visible=true").count() == 0
+    assert first.get_by_role("navigation").locator("visible=true").count() == 0
+    assert first.get_by_role("search").locator("visible=true").count() == 0
+    assert first.get_by_alt_text("Iterations: the output at step 3").is_visible()
+    assert first.get_by_text("A folded answer").is_visible()
 
 
 @pytest.mark.browser
 def test_links_lead_on(made, open_page):
     page = open_page(made[1] / "index.html")
-    assert "stopped in cell “the-failure”" in page.locator("body").inner_text()
-    page.get_by_role("link", name="00 · A lesson").click()
-    assert page.title() == "00 · A lesson"
-    help_ = page.get_by_role("link", name="help").get_attribute("href")
-    assert help_.startswith("https://github.com/")
-    page.get_by_role("link", name="next").click()
-    assert page.title() == "01 · Another"
+    page.get_by_role("main").get_by_role("link", name="00 · A lesson").click()
+    assert page.title().startswith("00 · A lesson")
+    for name, end in {"help": "/CONTRIBUTING.md", "absent": "/lessons/02_c.ipynb"}.items():
+        address = page.get_by_role("link", name=name).get_attribute("href")
+        assert re.fullmatch(rf"https://github\.com/.+/v\d.*{end}", address)
+    page.get_by_role("link", name="next", exact=True).click()
+    assert page.title().startswith("01 · Another")
+    page.get_by_role("link", name="Previous 00").click()
+    assert page.title().startswith("00 · A lesson")
+    page.get_by_role("complementary").get_by_role("link", name="01 · Another").click()
+    assert page.title().startswith("01 · Another")
     page.go_back()
-    page.get_by_role("link", name="all").click()
-    assert page.title().startswith("The Deep Image Prior")
+    page.get_by_role("link", name="all", exact=True).click()
+    assert "a course to run" in page.get_by_role("heading", level=1).inner_text()
+
+
+@pytest.mark.browser
+def test_search_works_from_disk(first):
+    first.get_by_role("search").get_by_role("textbox").fill("purpose")
+    first.keyboard.press("Enter")
+    first.get_by_role("main").get_by_role("link", name="01 · Another").click()
+    assert first.title().startswith("01 · Another")
+
+
+@pytest.mark.browser
+def test_the_start_page_welcomes(made, open_page):
+    page = open_page(made[1] / "index.html")
+    text = words(page)
+    assert "An untrained network" in text
+    row = page.get_by_role("row").filter(has_text="00 · A lesson").inner_text()
+    assert re.search(r"\d s$", row)
+    assert "stopped in cell “the-failure”: ValueError: on purpose" in text
+    assert re.search(r"at scale smoke, on .+ \(\d+ cores\), 20\d\d-\d\d-\d\d", text)
+
+
+def test_the_start_page_says_what_the_readme_says():
+    path = notebooks.lessons()[0]
+    text = book.start_page({path: Run(41.2)}, "paper")
+    assert f"]({path.name}) | say what the prior is" in text
+    assert "| 41 s |" in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["index", "00_a", "01_b", "search"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(made, open_page, name, scheme):
+    page = open_page(made[1] / f"{name}.html", color_scheme=scheme)
+    assert page.locator("html").get_attribute("lang") == "en"
+    levels = page.get_by_role("heading").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+    assert page.locator("img:not([alt]), img[alt='']").count() == 0
+    assert page.evaluate(FAINT) == []
+    page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    assert "content" in focused.inner_text()
+    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+
+
+#: Texts whose contrast with what lies behind them is below 4.5 (3 for large ones).
+FAINT = """() => {
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  function behind(node) {
+    for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0.5) return colour;
+    }
+    return [255, 255, 255];
+  }
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !node.checkVisibility({ visibilityProperty: true })) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(parse(style.color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24;
+    if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)} ${node.outerHTML.slice(0, 80)}`);
+  }
+  return found;
+}"""
 
 
 def test_times_are_quoted(tmp_path, monkeypatch):
     saved = {}
     monkeypatch.setattr(book.claims, "save", saved.update)
-    book.record({tmp_path / "03_x.ipynb": book.Run(171.3)}, "laptop")
+    book.record({tmp_path / "03_x.ipynb": Run(171.3)}, "laptop")
     assert saved["lesson03-time"]["text"] == "2.9 min"
     assert saved["lesson03-time"]["values"] == [171.3]
 
 
+def test_large_pictures_keep_their_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    output = new_output("display_data", {"text/html": f'<img alt="noise" src="{source}">'})
+    notebook = new_notebook(cells=[new_code_cell(outputs=[output])])
+    book.for_the_web(notebook, {})
+    html = notebook.cells[0].outputs[0].data["text/html"]
+    (data,) = re.fullmatch('<img alt="noise" src="data:image/webp;base64,(.*)">', html).groups()
+    assert np.array_equal(np.array(Image.open(io.BytesIO(base64.b64decode(data)))), pixels)
+
+
 def test_formulas_beyond_latex2mathml():
-    assert "\\" not in book.mathml(r"\arg\min_\theta E")
-    assert "&" not in re.sub(r"&#?\w+;", "", book.mathml(r"\begin{aligned}a&=b\\c&=d\end{aligned}"))
+    assert "\\" not in mathml(r"\arg\min_\theta E")
+    assert "&" not in re.sub(r"&#?\w+;", "", mathml(r"\begin{aligned}a&=b\\c&=d\end{aligned}"))
     with pytest.raises(ValueError, match="nosuchcommand"):
-        book.mathml(r"\nosuchcommand{x}")
+        mathml(r"\nosuchcommand{x}")
 
 
-@pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
-def test_every_formula_of_a_lesson_is_drawn(path):
-    assert "</html>" in book.page(notebooks.read(path), path.stem)
+def test_what_sphinx_complains_about_is_a_fault(tmp_path, capsys):
+    (tmp_path / "index.md").write_text("# A\n\n$\\nosuchcommand{x}$\n", encoding="utf-8")
+    assert not book.render(tmp_path, tmp_path / "book")
+    assert "nosuchcommand has no MathML" in capsys.readouterr().err
+
+
+def test_the_lessons_make_pages_without_a_complaint(tmp_path, capsys):
+    lessons = notebooks.lessons()
+    for path in lessons:
+        notebook = notebooks.read(path)
+        book.for_the_web(notebook, {path.stem for path in lessons})
+        (tmp_path / path.name).write_text(notebooks.written(notebook), encoding="utf-8")
+    start = book.start_page(dict.fromkeys(lessons, Run(1)), "laptop")
+    (tmp_path / "index.md").write_text(start, encoding="utf-8")
+    assert book.render(tmp_path, tmp_path / "book"), capsys.readouterr().err
+    for path in lessons:
+        text = (tmp_path / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert text.count("<h1") == 1
+        assert ".ipynb" not in re.sub(r"https://[^\"\s]+", "", text)
