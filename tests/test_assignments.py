@@ -8,6 +8,7 @@ import ast
 import builtins
 import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -162,11 +163,9 @@ def half_done(name, released):
     return notebook, done
 
 
-@pytest.fixture(scope="module", params=SOURCES)
-def batch(request, tmp_path_factory):
-    """A course in which the whole bank has been graded in one run: (name, course, bundles)."""
-    name = request.param
-    course = Course(tmp_path_factory.mktemp(name), {name: SOURCES[name]})
+def graded(name, folder):
+    """Grade the whole bank of an assignment in one run: (name, course, bundles)."""
+    course = Course(folder, {name: SOURCES[name]})
     course.run("generate_assignment", name, "--force")
     released, solutions = course.released(name), {c.id: c.source for c in SOURCES[name].cells}
     only = {task: solutions[task] for task in bank(name)}
@@ -181,8 +180,26 @@ def batch(request, tmp_path_factory):
     for k, bundle in enumerate(bundles):
         variants = {task: entry["code"] for task, entry in bundle.items() if entry}
         course.submit(f"wrong{k}", name, answered(released, only | variants))
-    course.said = course.run("autograde", name)
+    course.run("autograde", name)
     return name, course, bundles
+
+
+@pytest.fixture(scope="module")
+def batches(request, tmp_path_factory):
+    """The banks that the chosen tests need, graded two at a time: each kernel has one thread."""
+    chosen = [
+        item.callspec.params.get("batch")
+        for item in request.session.items
+        if hasattr(item, "callspec")
+    ]
+    names = [name for name in SOURCES if name in chosen]
+    with ThreadPoolExecutor(2) as pool:
+        yield {name: pool.submit(graded, name, tmp_path_factory.mktemp(name)) for name in names}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def batch(request, batches):
+    return batches[request.param].result()
 
 
 def lost(scores, name):

@@ -31,6 +31,7 @@ PAGES = Path(__file__).with_name("pages")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = "<p><em>Here a live panel appears when you run the lesson in Jupyter.</em></p>"
 BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]*\)\]")
+COMMENT = re.compile(r" *<!--.*?-->", re.DOTALL)
 LARGE_PNG = re.compile(r"data:image/png;base64,([\w+/=]{100000,})", re.ASCII)
 LINK = re.compile(r"\]\((?=\.\./|\d\d_)(?P<up>\.\./)?(?P<path>[^)#:\s]+)(?P<part>#[^)\s]*)?\)")
 OBJECTIVE = re.compile(r"^\| \[[^\]]*\]\(lessons/(\w+)\.ipynb\) \| (.*?) \|", re.MULTILINE)
@@ -38,7 +39,7 @@ OBJECTIVE = re.compile(r"^\| \[[^\]]*\]\(lessons/(\w+)\.ipynb\) \| (.*?) \|", re
 START = """\
 # {title}
 
-{promise}
+{welcome}
 
 These pages hold the lessons with all results. Players and dividers work here, without a network. To
 change code, to run the live panels and to solve the exercises, open a lesson in Jupyter:
@@ -59,7 +60,7 @@ Run times are those of this run: all cells of a lesson, at scale `{scale}`, on {
 
 
 def for_the_web(notebook, pages):
-    """Change, in place, what makes sense in a notebook only: links, badge, widgets, large pictures.
+    """Change, in place, what makes sense in a notebook only: links, widgets, marks of claims, ….
 
     Args:
         notebook: nbformat 4 notebook.
@@ -70,7 +71,7 @@ def for_the_web(notebook, pages):
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") != "navigation"]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            text = BADGE.sub(r"[\1]", cell.source)
+            text = BADGE.sub(r"[\1]", COMMENT.sub("", cell.source))
             cell.source = LINK.sub(lambda link: f"]({_address(pages, **link.groupdict(''))})", text)
         for output in cell.get("outputs", []):
             if WIDGET in output.get("data", {}):
@@ -112,17 +113,19 @@ def start_page(runs, scale, readme=notebooks.ROOT / "README.md"):
         readme: path of the README.
     """
     text = readme.read_text(encoding="utf-8")
-    title, promise = re.match(r"# ([^\n]*)\n\n(.*?)\n\n## ", text, re.DOTALL).groups()
+    title, welcome = re.match(r"# ([^\n]*)\n\n(.*?)\n\n## ", text, re.DOTALL).groups()
     aims = dict(OBJECTIVE.findall(text))
     lines = ["| lesson | you will be able to | run time |", "|---|---|---|"]
     for path, run in runs.items():
-        name = notebooks.title(notebooks.read(path))
-        state = duration(run.seconds) if run.ok else f"stopped in cell “{run.cell}”: {run.error}"
-        row = [f"[{name}]({path.name})", aims.get(path.stem, ""), _plain(state)]
+        notebook = notebooks.read(path)
+        aim = aims.get(path.stem) or notebooks.prose(promise(notebook))
+        time = duration(run.seconds).replace(" ", "\N{NO-BREAK SPACE}")
+        state = time if run.ok else f"stopped in cell “{run.cell}”: {run.error}"
+        row = [f"[{notebooks.title(notebook)}]({path.name})", aim, _plain(state)]
         lines.append(f"| {' | '.join(row)} |")
     return START.format(
         title=title,
-        promise=promise,
+        welcome=welcome,
         repository=repository(),
         lessons="\n".join(lines),
         scale=scale,
@@ -130,6 +133,12 @@ def start_page(runs, scale, readme=notebooks.ROOT / "README.md"):
         date=datetime.date.today(),
         names="\n".join(path.stem for path in runs),
     )
+
+
+def promise(notebook):
+    """Return the first paragraph of the first cell that is neither heading nor badge."""
+    paragraphs = notebook.cells[0].source.split("\n\n")
+    return next((" ".join(p.split()) for p in paragraphs if not p.startswith(("#", "[!["))), "")
 
 
 def _plain(text):
