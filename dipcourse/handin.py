@@ -136,18 +136,25 @@ def _saved(wanted, path):
     """The saved notebook: (notebook, words, file name).
 
     Raises:
-        FileNotFoundError: there is none, or it is not clear which.
+        OSError: there is none, it is not clear which, or it is no notebook.
     """
     file = Path(path) if path else _own_file() or _guess(wanted)
     if not file.exists():
         raise FileNotFoundError(f"there is no file {file}")
     saved = time.strftime("%H:%M:%S", time.localtime(file.stat().st_mtime))
-    notebook = json.loads(file.read_text(encoding="utf-8"))
-    return (
-        notebook,
-        f"{file.name} as saved at {saved}. Changed since? Save, repeat.",
-        file.name,
-    )
+    notebook = _notebook(file)
+    if notebook is None:
+        raise OSError(f"{file.name} cannot be read as a notebook: save it again from Jupyter")
+    return notebook, f"{file.name} as saved at {saved}. Changed since? Save, repeat.", file.name
+
+
+def _notebook(file):
+    """A notebook's JSON as a dict, or None if the file holds no notebook."""
+    try:
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:  # neither JSON nor text
+        return None
+    return notebook if isinstance(notebook, dict) and "cells" in notebook else None
 
 
 def _own_file():
@@ -166,10 +173,7 @@ def _guess(wanted):
     """The notebook of this folder that holds most graded cells."""
     hits = {}
     for file in Path.cwd().glob("*.ipynb"):
-        try:
-            cells = json.loads(file.read_text(encoding="utf-8")).get("cells", [])
-        except (ValueError, UnicodeDecodeError):
-            continue
+        cells = (_notebook(file) or {"cells": []})["cells"]
         hits[file] = sum(_name(cell, wanted) is not None for cell in cells)
     best = [file for file in hits if hits[file] and hits[file] == max(hits.values())]
     if len(best) != 1:

@@ -1,22 +1,40 @@
 """The code that students see, taken from the lessons themselves."""
 
-from pathlib import Path
+from functools import cache
 
-import nbformat
+from tools import notebooks
 
-LESSONS = Path(__file__).parents[1] / "lessons"
+
+@cache
+def _read(lesson):
+    (path,) = notebooks.LESSONS.glob(f"{lesson}_*.ipynb")
+    return notebooks.read(path)
 
 
 def source(lesson, cell_id):
     """The source of one cell, found by the lesson's number ("02") and the cell's id."""
-    (path,) = LESSONS.glob(f"{lesson}_*.ipynb")
-    notebook = nbformat.read(path, as_version=4)
-    (cell,) = [cell for cell in notebook.cells if cell.id == cell_id]
+    (cell,) = [cell for cell in _read(lesson).cells if cell.id == cell_id]
     return cell.source
 
 
-def run(lesson, *cell_ids, **names):
-    """Run cells in order in a namespace that holds the given names; returns the namespace."""
+def imports(lesson):
+    """What the lesson imports in its cell "setup": a namespace for its other cells."""
+    lines = source(lesson, "setup").splitlines()
+    names = {}
+    exec("\n".join(line for line in lines if line.startswith(("import ", "from "))), names)
+    return names
+
+
+def run(lesson, *cell_ids, **given):
+    """Run cells in order on the lesson's imports and the given names; returns the namespace."""
+    names = imports(lesson) | given
     for cell_id in cell_ids:
         exec(source(lesson, cell_id), names)
+    return names
+
+
+def answer(lesson, exercise, **given):
+    """Run the answer to an exercise, named by the exercise's cell; returns the namespace."""
+    names = imports(lesson) | given
+    exec(notebooks.answers(_read(lesson))[exercise], names)
     return names

@@ -134,6 +134,14 @@ def test_two_candidates(capsys):
     assert said(notebook(), capsys, file="two.ipynb", path="two.ipynb")[0] is True
 
 
+@pytest.mark.parametrize("content", [b'{"cells": [', b"[]", b"{}", b"\xff\xfe"])
+def test_a_file_that_is_no_notebook(capsys, known, content):
+    (known / "half.ipynb").write_bytes(content)
+    assert handin.submit_check(NAME, path="half.ipynb") is False
+    assert "half.ipynb cannot be read as a notebook: save it again" in capsys.readouterr().out
+    assert said(notebook(), capsys)[0] is True, "beside it, the right one is found"
+
+
 def test_jupyter_says_which_file(capsys, monkeypatch, known):
     said(notebook(words=WORDS), capsys, file="one.ipynb")
 

@@ -8,9 +8,8 @@ import torch
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 import dipcourse
-from dipcourse import degrade, images, live, metrics, presets, show
+from dipcourse import degrade, images, live, metrics, presets
 from tests import lesson_code
-from tools import notebooks
 
 SIGMA = 25 / 255
 
@@ -23,10 +22,7 @@ def photo():
 
 def answer(name):
     """The function that an exercise's answer defines."""
-    (path,) = lesson_code.LESSONS.glob("00_*.ipynb")
-    names = {"np": np}
-    exec(notebooks.answers(notebooks.read(path))[f"exercise-{name}"], names)
-    return names[name.replace("-", "_")]
+    return lesson_code.answer("00", f"exercise-{name}", np=np)[name.replace("-", "_")]
 
 
 def test_the_package_says_its_version_and_names_every_symbol_of_the_lessons_table():
@@ -37,13 +33,13 @@ def test_the_package_says_its_version_and_names_every_symbol_of_the_lessons_tabl
 
 def test_psnr_agrees_with_the_package(photo):
     x, y = photo
-    psnr = lesson_code.run("00", "build-psnr", torch=torch)["psnr"]
+    psnr = lesson_code.run("00", "build-psnr")["psnr"]
     for x_hat in (y, x + 0.3, y - 0.5):  # also values outside [0, 1]
         assert psnr(x_hat, x) == pytest.approx(metrics.psnr(x_hat, x), abs=1e-3)
 
 
 def test_an_error_of_a_tenth_is_20_db_and_half_of_it_6_db_more():
-    psnr = lesson_code.run("00", "build-psnr", torch=torch)["psnr"]
+    psnr = lesson_code.run("00", "build-psnr")["psnr"]
     x = torch.full((1, 3, 8, 8), 0.5)
     assert psnr(x + 0.1, x) == pytest.approx(20, abs=1e-3)
     assert psnr(x + 0.05, x) - 20 == pytest.approx(6, abs=0.03)
@@ -92,8 +88,7 @@ def test_the_fit_that_overfits_in_sight_is_small_long_and_without_jitter():
 
 
 def test_the_row_shows_every_damage_of_the_panel():
-    tools = {"images": images, "live": live, "show": show}
-    names = lesson_code.run("00", "damage", "damages", **tools)
+    names = lesson_code.run("00", "damage", "damages")
     assert tuple(names["kinds"]) == tuple(live.DAMAGE) == names["damaged"].controls["kind"].options
     for kind, strength in names["kinds"].items():
         assert strength in live.DAMAGE[kind][1]

@@ -2,14 +2,13 @@
 
 from types import SimpleNamespace
 
-import lesson_code
 import numpy as np
 import pytest
 import torch
 from skimage.restoration import denoise_tv_chambolle
-from torch import nn
 
-from dipcourse import check, degrade, fit, images, metrics, nets, priors
+from dipcourse import degrade, fit, images, metrics, nets, priors
+from tests import lesson_code
 from tools.claims import lesson01
 
 SIGMA = 25 / 255
@@ -32,11 +31,10 @@ def y(x):
 @pytest.fixture(scope="module")
 def lesson(x, y):
     """The names that the lesson's own cells define, run on a small photo."""
-    names = {"x": x, "y": y, "torch": torch, "nn": nn, "STEPS": 200}
-    names |= {"fit": fit, "nets": nets, "degrade": degrade, "check": check, "priors": priors}
-    names["show"] = SimpleNamespace(images=no_pictures)
+    given = {"x": x, "y": y, "STEPS": 200, "priors": priors}
+    given["show"] = SimpleNamespace(images=no_pictures)
     cells = ["build-tv", "build-loop", "restore", "same-fit", "build-blurred"]
-    return lesson_code.run("01", *cells, **names)
+    return lesson_code.run("01", *cells, **given)
 
 
 def restored(lesson, y, operator, weight, start, **options):

@@ -1,34 +1,18 @@
 """What lesson 02 builds and states."""
 
-import copy
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from dipcourse import check, degrade, fit, images, live, live_fit, metrics, nets, show
+from dipcourse import degrade, fit, images, live, live_fit, nets, show
 from tests import lesson_code
 
-TOOLS = {
-    "torch": torch,
-    "nn": nn,
-    "copy": copy,
-    "partial": partial,
-    "check": check,
-    "degrade": degrade,
-    "fit": fit,
-    "images": images,
-    "metrics": metrics,
-    "nets": nets,
-    "show": show,
-}
 SIDE = 32
 
 
 def lesson(*cell_ids, **names):
-    return lesson_code.run("02", *cell_ids, **TOOLS, **names)
+    return lesson_code.run("02", *cell_ids, **names)
 
 
 def size(module):

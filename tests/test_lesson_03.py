@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import check, degrade, fit, images, metrics, nets, presets
+from dipcourse import degrade, images, metrics, nets, presets
 from tests import lesson_code
-from tools import notebooks
 
 PRESET = presets.get("curves", "smoke")
 X = images.load("face", size=PRESET.size)
@@ -17,16 +16,8 @@ def generator(seed=0):
 
 
 def lesson(*cells, **more):
-    names = {"np": np, "torch": torch, "check": check, "degrade": degrade, "fit": fit}
-    names |= {"nets": nets, "metrics": metrics, "images": images, "x": X, "rng": generator()}
-    names |= {"preset": PRESET, "STEPS": 40, "SWEEP": 15}
-    return lesson_code.run("03", *cells, **names | more)
-
-
-def answer(cell, **names):
-    (path,) = notebooks.LESSONS.glob("03_*.ipynb")
-    exec(notebooks.answers(notebooks.read(path))[cell], names)
-    return names
+    given = {"x": X, "rng": generator(), "preset": PRESET, "STEPS": 40, "SWEEP": 15}
+    return lesson_code.run("03", *cells, **given | more)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 9, 14)])
@@ -89,7 +80,7 @@ def test_free_pixels_learn_every_target_and_every_ring_at_one_speed():
         rings += [values for _, values in names["rings"](history, y).values()]
     assert max(speeds) - min(speeds) <= 2
     steps = history.steps[history.steps > 4]
-    want = answer("exercise-pixels")["explained_by_pixels"](steps, 0.02)
+    want = lesson_code.answer("03", "exercise-pixels")["explained_by_pixels"](steps, 0.02)
     for values in rings:
         assert np.allclose(values, want, atol=0.02)
 
@@ -115,7 +106,7 @@ def test_shuffling_some_pixels_moves_about_that_share_and_loses_none():
 
 def test_the_photo_explains_what_the_answer_says_and_half_at_the_jump():
     names = lesson("build-curve", "build-ladder")
-    explained_by_photo = answer("exercise-jump")["explained_by_photo"]
+    explained_by_photo = lesson_code.answer("03", "exercise-jump")["explained_by_photo"]
     assert explained_by_photo(1 - 0.5**0.5) == pytest.approx(0.5)
     x = images.load("face", size=64)
     for s in (0.2, 0.5, 0.8):
@@ -127,7 +118,7 @@ def test_the_photo_explains_what_the_answer_says_and_half_at_the_jump():
 
 def test_the_floor_is_the_loss_of_the_clipped_target():
     variance = lesson("build-curve")["variance"]
-    floor = answer("exercise-floor", variance=variance)["floor"]
+    floor = lesson_code.answer("03", "exercise-floor", variance=variance)["floor"]
     wild = degrade.add_noise(X, 1.0, generator=generator(), clip=False)
     assert floor(X) == 0
     assert floor(wild) == pytest.approx(metrics.mse(wild.clamp(0, 1), wild) / variance(wild))

@@ -7,7 +7,6 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from dipcourse import degrade, fit, images, metrics, presets
 from tests import lesson_code
-from tools import notebooks
 
 PRESET = presets.get("overfit", "smoke")
 SIGMA = 25 / 255
@@ -22,16 +21,7 @@ Y = degrade.add_noise(X, SIGMA, generator=generator())
 
 
 def lesson(*cells, **more):
-    names = {"np": np, "torch": torch, "images": images, "metrics": metrics, "x": X, "y": Y}
-    names |= {"denoise_nl_means": denoise_nl_means, "denoise_tv_chambolle": denoise_tv_chambolle}
-    return lesson_code.run("04", *cells, **names | more)
-
-
-def answer(cell):
-    (path,) = notebooks.LESSONS.glob("04_*.ipynb")
-    names = {"torch": torch}
-    exec(notebooks.answers(notebooks.read(path))[cell], names)
-    return names
+    return lesson_code.run("04", *cells, **{"x": X, "y": Y} | more)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1 / 30])
@@ -117,18 +107,20 @@ def test_distance_is_psnr_on_another_scale():
 def test_the_noise_level_is_found_without_the_clean_picture(name, sigma):
     x = images.load(name, 192)
     y = degrade.add_noise(x, sigma, generator=generator(), clip=False)
-    assert answer("exercise-level")["noise_level"](y) == pytest.approx(sigma, rel=0.25)
+    noise_level = lesson_code.answer("04", "exercise-level")["noise_level"]
+    assert noise_level(y) == pytest.approx(sigma, rel=0.25)
 
 
 def test_a_ramp_has_no_noise():
     ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
-    assert answer("exercise-level")["noise_level"](ramp + ramp.mT) == pytest.approx(0, abs=1e-6)
+    noise_level = lesson_code.answer("04", "exercise-level")["noise_level"]
+    assert noise_level(ramp + ramp.mT) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_error_of_the_mean_of_two():
     one, two, x = torch.rand(3, 1, 3, 16, 16).unbind()
     errors = metrics.mse(one, x), metrics.mse(two, x), metrics.mse(one, two)
-    got = answer("exercise-two")["error_of_mean"](*errors)
+    got = lesson_code.answer("04", "exercise-two")["error_of_mean"](*errors)
     assert got == pytest.approx(metrics.mse((one + two) / 2, x), rel=1e-5)
 
 

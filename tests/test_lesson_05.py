@@ -1,15 +1,9 @@
 """Lesson 05: its inline code against the package, and what it states that needs no long fit."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
-from scipy.interpolate import griddata
-from skimage.restoration import inpaint_biharmonic
 
 from dipcourse import (
-    check,
     degrade,
     draw,
     fit,
@@ -18,12 +12,11 @@ from dipcourse import (
     metrics,
     nets,
     presets,
-    priors,
     recordings,
     show,
 )
 from tests import lesson_code
-from tools import notebooks, study_05
+from tools import study_05
 
 PRESET = presets.get("inpaint", "smoke")
 SIDE = 64
@@ -31,17 +24,8 @@ X = images.load("face", size=SIDE)
 
 
 def lesson(*cells, **more):
-    names = {"np": np, "torch": torch, "check": check, "degrade": degrade, "fit": fit}
-    names |= {"nets": nets, "metrics": metrics, "images": images, "priors": priors}
-    names |= {"griddata": griddata, "inpaint_biharmonic": inpaint_biharmonic, "replace": replace}
-    names |= {"presets": presets, "preset": PRESET, "STEPS": 20, "SMALL": SIDE, "small": X}
-    return lesson_code.run("05", *cells, **names | more)
-
-
-def answer(cell, **names):
-    (path,) = notebooks.LESSONS.glob("05_*.ipynb")
-    exec(notebooks.answers(notebooks.read(path))[cell], names)
-    return names
+    given = {"preset": PRESET, "STEPS": 20, "SMALL": SIDE, "small": X}
+    return lesson_code.run("05", *cells, **given | more)
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +125,7 @@ def test_damages_hide_what_their_names_say():
 
 
 def test_published_gap_between_hidden_and_whole_pixels():
-    whole = answer("exercise-whole", np=np)["whole_psnr"]
+    whole = lesson_code.answer("05", "exercise-whole")["whole_psnr"]
     x_hat = study_05.linear(degrade.Mask(half())(X), half())
     x_hat = half() * X + (1 - half()) * x_hat
     share = 1 - half().mean().item()
@@ -150,13 +134,13 @@ def test_published_gap_between_hidden_and_whole_pixels():
 
 
 def test_pixels_without_any_colour_under_a_mask_for_each_channel():
-    blank = answer("exercise-channels")["blank"]
+    blank = lesson_code.answer("05", "exercise-channels")["blank"]
     drawn = torch.rand(3, 200, 200, generator=torch.Generator().manual_seed(0)) < 0.3
     assert blank(0.3) == pytest.approx((~drawn).all(0).float().mean().item(), abs=0.01)
 
 
 def test_wins_needs_every_seed():
-    wins = answer("exercise-wins")["wins"]
+    wins = lesson_code.answer("05", "exercise-wins")["wins"]
     base = {"linear": 20.0, "biharmonic": 22.0, "tv": 21.0}
     rows = [
         {"photo": "a", "seed": 0, "mean": 23.0, **base},

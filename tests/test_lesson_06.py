@@ -6,31 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
-from torch.nn import functional as F
 
-from dipcourse import check, degrade, fit, images, metrics, nets, presets, priors, recordings, show
+from dipcourse import degrade, images, metrics, presets, recordings, show
 from tests import lesson_code
 from tools import study_06 as study
 
-TOOLS = {
-    "np": np,
-    "torch": torch,
-    "nn": nn,
-    "F": F,
-    "Image": Image,
-    "replace": replace,
-    "check": check,
-    "degrade": degrade,
-    "fit": fit,
-    "images": images,
-    "metrics": metrics,
-    "nets": nets,
-    "presets": presets,
-    "priors": priors,
-    "recordings": recordings,
-    "show": show,
-}
 SIDE = 48
 
 
@@ -46,7 +26,7 @@ def lesson(x, monkeypatch):
         monkeypatch.setattr(show, name, lambda *_, **__: None)
     A = degrade.Downsample(4)
     given = {"x": x, "A": A, "y": A(x), "SIDE": SIDE, "FACTOR": 4}
-    return lambda *cells, **more: lesson_code.run("06", *cells, **TOOLS | given | more)
+    return lambda *cells, **more: lesson_code.run("06", *cells, **given | more)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 6, 8])
@@ -141,7 +121,7 @@ def test_the_networks_of_the_sweep_are_those_of_the_study(lesson, monkeypatch):
 
 def test_the_published_convention(x):
     source = lesson_code.source("06", "build-luma").split("\nfor name")[0]
-    names = dict(TOOLS)
+    names = lesson_code.imports("06")
     exec(source, names)
     white, black = torch.ones(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
     assert float(names["luma"](white).mean()) == pytest.approx(235 / 255, abs=1e-5)

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from dipcourse import check, degrade, fit, images, metrics, nets, presets, recordings, stopping
+from dipcourse import degrade, fit, images, metrics, nets, presets, recordings, stopping
 from tests import lesson_code
-from tools import notebooks, study_07
+from tools import study_07
 
 PRESET = presets.get("overfit", "smoke")
 X = images.load("face", size=PRESET.size)
@@ -26,16 +25,7 @@ def history(**settings):
 
 
 def lesson(*cells, **more):
-    names = {"np": np, "torch": torch, "nn": nn, "copy": copy, "check": check, "fit": fit}
-    names |= {"degrade": degrade, "images": images, "metrics": metrics, "nets": nets}
-    names |= {"stopping": stopping, "preset": PRESET, "x": X, "SMOKE": True}
-    return lesson_code.run("07", *cells, **names | more)
-
-
-def answer(cell, **names):
-    (path,) = notebooks.LESSONS.glob("07_*.ipynb")
-    exec(notebooks.answers(notebooks.read(path))[cell], names)
-    return names
+    return lesson_code.run("07", *cells, **{"preset": PRESET, "x": X, "SMOKE": True} | more)
 
 
 DROP_CELLS = ("build-watch", "build-replay", "the-changes", "build-undo", "build-undo-all")
@@ -156,7 +146,7 @@ def test_the_meter_is_right_where_the_curvature_is_known(drop):
 
 
 def test_adams_limit_is_where_swings_begin_to_grow():
-    grows = answer("exercise-grows")["grows"]
+    grows = lesson_code.answer("07", "exercise-grows")["grows"]
     for beta1 in (0, 0.5, 0.8, 0.9, 0.95):
         limit = 2 * (1 + beta1) / (1 - beta1)
         assert study_07.limit(1.0, beta1) == pytest.approx(limit)
@@ -219,7 +209,7 @@ def test_only_weights_and_adam_together_bring_a_fit_back(drop):
 
 
 def test_the_answers_checkpoint_works_twice(drop):
-    checkpoint = answer("exercise-checkpoint", copy=copy)["checkpoint"]
+    checkpoint = lesson_code.answer("07", "exercise-checkpoint")["checkpoint"]
     s = copy.deepcopy(drop["edge"])
     back = checkpoint(s)
     runs = [drop["watch"](s, 3)[0]]
@@ -231,7 +221,7 @@ def test_the_answers_checkpoint_works_twice(drop):
 
 
 def test_sigma_from_y_alone():
-    noise_level = answer("exercise-sigma")["noise_level"]
+    noise_level = lesson_code.answer("07", "exercise-sigma")["noise_level"]
     rng = torch.Generator().manual_seed(0)
     for sigma in (0.02, 0.1):
         y = 0.5 + sigma * torch.randn(1, 3, 64, 64, generator=rng)

@@ -1,25 +1,15 @@
 """The live demo: every minute works alone, live or recorded, and the recordings show the point."""
 
-import copy
-import time
 from types import SimpleNamespace
 
-import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
-from IPython.display import display
-from skimage.restoration import denoise_nl_means
 
-from dipcourse import degrade, fit, images, live, metrics, player, presets, recordings, show
+from dipcourse import degrade, images, live, metrics, player, presets, recordings, show
 from dipcourse.stopping import oracle
 from tests import lesson_code
 from tools import notebooks
-
-NAMES = {"copy": copy, "time": time, "widgets": widgets, "np": np, "torch": torch}
-NAMES |= {"display": display, "denoise_nl_means": denoise_nl_means, "degrade": degrade}
-NAMES |= {"fit": fit, "images": images, "live": live, "metrics": metrics, "player": player}
-NAMES |= {"presets": presets, "recordings": recordings, "show": show, "oracle": oracle}
 
 (PATH,) = notebooks.LESSONS.glob("90_*.ipynb")
 CODE = [c.id for c in notebooks.read(PATH).cells if c.cell_type == "code" and c.id != "setup"]
@@ -34,7 +24,7 @@ def smoke(monkeypatch):
 
 def prepared(**changes):
     """The names that there are above minute 1."""
-    names = lesson_code.run("90", *PREPARED, **NAMES)
+    names = lesson_code.run("90", *PREPARED)
     names.update(changes)  # in place: the helpers look here
     return names
 

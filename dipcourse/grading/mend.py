@@ -1,5 +1,6 @@
 """nbgrader's preprocessors for notebooks that have been through Colab and through many hands."""
 
+import os
 import re
 from collections import defaultdict
 from types import SimpleNamespace
@@ -171,7 +172,7 @@ class GuardedExecute(Execute):
 
     def start_new_kernel(self, **options):
         """Start the kernel with the environment for grading."""
-        options["env"] = {**utils.os.environ, **(options.get("env") or {}), **ENVIRONMENT}
+        options["env"] = {**os.environ, **(options.get("env") or {}), **ENVIRONMENT}
         return super().start_new_kernel(**options)
 
     def preprocess_cell(self, cell, resources, index):
