@@ -42,7 +42,7 @@ class FitPanel(LivePanel):
         self._make = partial(Stepper, net, z, y, operator, **settings)
         self._y, self._reference, self._hidden = y, reference, _hidden(operator)
         self._limit, self._keep = steps, frame_steps(steps, frames)
-        self._busy = False
+        self._busy = self._late = False
         self.sliders = {"lr": _lr_slider(lr)}
         if z is not None:
             self.sliders["jitter"] = _jitter_slider(jitter)
@@ -119,7 +119,9 @@ class FitPanel(LivePanel):
     def _ticked(self, change):
         if change.new == 0:  # the stop button of both generations of widgets
             self._in_main_thread(self.stop)
-        elif not self._busy:
+        elif self._busy:
+            self._late = True  # of the ticks that come meanwhile, one waits
+        else:
             self._busy = True
             self._in_main_thread(partial(self._run, self._elsewhere()))
 
@@ -132,7 +134,9 @@ class FitPanel(LivePanel):
             self._rest()
 
     def _rest(self):
-        self._busy = False
+        self._busy, self._late = self._late, False
+        if self._busy:
+            self._run(asked_from_elsewhere=True)
 
     def _switched(self, change):
         if change.new:
