@@ -5,11 +5,10 @@
     python -m tools.screenshots --panels            the live panels alone
 
 Lessons run at smoke scale, so the pictures in them are rough. The files go to screenshots/:
-one for each cell that calls player or live, named after lesson and cell.
+one for each cell with a widget or a player, named after lesson and cell.
 """
 
 import argparse
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,15 +16,15 @@ from pathlib import Path
 from tools import front_ends, notebooks
 
 OUT = notebooks.ROOT / "screenshots"
-WIDGET = re.compile(
-    r"\bplayer\.(iterations|compare)\(|"
-    r"\blive\.(panel|iterations|fit_panel|draw_mask|damage_panel)\("
-)
 WINDOW = {"width": 1400, "height": 1500}
 RUN_ALL = """() => {
     jupyterapp.shell.collapseLeft();
     return jupyterapp.commands.execute("notebook:run-all-cells").then(() => {});
 }"""
+WITH_WIDGET = """() => jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model)
+    .filter((model) => model.type === "code" && model.toJSON().outputs
+        .some((output) => /widget-view|<script/.test(JSON.stringify(output.data))))
+    .map((model) => model.id)"""
 CELL = """async (index) => {
     const { content } = jupyterapp.shell.currentWidget;
     content.activeCellIndex = index;
@@ -71,13 +70,13 @@ def main():
 def shoot_lesson(server, browser, path):
     """Run a lesson and take a picture of each widget; True if no cell failed."""
     notebook = notebooks.read(path)
-    sources = [(cell.id, cell.source, cell.cell_type == "code") for cell in notebook.cells]
     (server.folder / path.name).write_text(path.read_text("utf-8"), "utf-8")
     own_workspace = f"lab/workspaces/{path.stem}/tree/{path.name}"  # no other lesson's tab in it
     page = _run(server, browser, server.url(own_workspace))
-    for index, (name, source, is_code) in enumerate(sources):
-        if is_code and WIDGET.search(source):
-            _shoot(page, index, f"{path.stem[:2]}_{name}")
+    alive = page.evaluate(WITH_WIDGET)
+    for index, cell in enumerate(notebook.cells):
+        if cell.id in alive:
+            _shoot(page, index, f"{path.stem[:2]}_{cell.id}")
     good = _all_ran(page, path.name)
     page.context.close()
     server.kill_kernels()
