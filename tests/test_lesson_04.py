@@ -111,6 +111,17 @@ def test_the_noise_level_is_found_without_the_clean_picture(name, sigma):
     assert noise_level(y) == pytest.approx(sigma, rel=0.25)
 
 
+def test_the_standard_deviation_does_not_pass_for_the_median(capsys):
+    def noise_level(y):
+        rows = y[:, :, :-1] - y[:, :, 1:]
+        return (rows[..., :-1] - rows[..., 1:]).std().item() / 2
+
+    lesson("check-level", noise_level=noise_level, rng=generator(), sigma=SIGMA)
+    printed = capsys.readouterr().out
+    assert printed.count("✅") >= 2
+    assert "❌ a disc" in printed
+
+
 def test_a_ramp_has_no_noise():
     ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
     noise_level = lesson_code.answer("04", "exercise-level")["noise_level"]

@@ -220,13 +220,26 @@ def test_the_answers_checkpoint_works_twice(drop):
     assert np.array_equal(runs[0], runs[2])
 
 
-def test_sigma_from_y_alone():
-    noise_level = lesson_code.answer("07", "exercise-sigma")["noise_level"]
-    rng = torch.Generator().manual_seed(0)
+def test_stopping_without_x_and_sigma():
+    discrepancy = lesson("build-rules")["discrepancy"]
+    stop = lesson_code.answer("07", "exercise-sigma", discrepancy=discrepancy)["stop"]
+    rng, falling = torch.Generator().manual_seed(0), np.linspace(0.02, 0, 2001)
     for sigma in (0.02, 0.1):
         y = 0.5 + sigma * torch.randn(1, 3, 64, 64, generator=rng)
-        assert noise_level(y) == pytest.approx(sigma, rel=0.05)
-    assert noise_level(torch.linspace(0, 1, 64).expand(1, 1, 64, 64)) < 1e-6
+        assert falling[stop(falling, y)] ** 0.5 == pytest.approx(sigma, rel=0.05)
+    assert stop(falling, torch.linspace(0, 1, 64).expand(1, 1, 64, 64)) == 2000
+
+
+def test_the_standard_deviation_does_not_pass_for_the_median(capsys):
+    discrepancy = lesson("build-rules")["discrepancy"]
+
+    def stop(loss, y):
+        d = (y[:, :, :-1, :-1] - y[:, :, :-1, 1:] - y[:, :, 1:, :-1] + y[:, :, 1:, 1:]) / 2
+        return discrepancy(loss, d.std().item())
+
+    given = {"stop": stop, "rng": torch.Generator().manual_seed(0), "sigma": 25 / 255}
+    lesson("check-sigma", history=history(), y=Y, **given)
+    assert "❌ a disc" in capsys.readouterr().out
 
 
 # ---- the stored tables

@@ -9,9 +9,7 @@ Rows that are there are not measured again.
 import argparse
 from itertools import product
 
-import numpy as np
 import torch
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from dipcourse import degrade, fit, images, metrics, presets
 from tests import lesson_code
@@ -23,9 +21,7 @@ PHOTOS = ("face", "coffee", "chelsea", "rocket")
 KEPT = (0, 100, 200, 500, 1000, 1500, 2500, 4000, 6000, 8000, 10_000)  # the project's among them
 
 #: the very code of the lesson: wavelets(y, threshold), classical(y, x, noise)
-NAMES = {"np": np, "torch": torch, "images": images, "metrics": metrics}
-NAMES |= {"denoise_nl_means": denoise_nl_means, "denoise_tv_chambolle": denoise_tv_chambolle}
-LESSON = lesson_code.run("04", "build-wavelets", "build-classical", **NAMES)
+LESSON = lesson_code.run("04", "build-wavelets", "build-classical")
 
 
 def noisy(x, seed, sigma=SIGMA, kind="gaussian"):

@@ -1,13 +1,11 @@
 """The recordings of the live demo: `python -m tools.record 90_drawn 90_noisy`."""
 
-import torch
-
 from dipcourse import degrade, fit, images
 from tests import lesson_code
 from tools.studies import recording
 
 SIDE = 128
-DEMO = lesson_code.run("90", "scenes", degrade=degrade, torch=torch, sigma=25 / 255)
+DEMO = lesson_code.run("90", "scenes", sigma=25 / 255)
 
 
 def fitted(preset, y, operator):

@@ -118,13 +118,13 @@ def total_variation(seed):
 @claim(
     "lesson00-nlm",
     unit="dB",
-    holds=lambda values: all(v + 0.2 < running_mean(s) for s, v in enumerate(values)),
+    holds=lambda values: all(best(s) < v < running_mean(s) + 0.2 for s, v in enumerate(values)),
 )
 def non_local_means(seed):
-    """Scikit-image's non-local means at its best h, told σ: below the best running mean."""
+    """Scikit-image's non-local means at its best h, told σ: level with the best running mean."""
 
     def nlm(array, h):
-        return denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1)
+        return denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1, fast_mode=False)
 
     return best_of(nlm, SIGMA * np.arange(0.3, 1.05, 0.1), seed)
 

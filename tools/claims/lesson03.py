@@ -285,7 +285,7 @@ def psnrs(seed):
 def best_nlm(seed):
     array = images.to_numpy(target(str(SIGMA), seed))
     tried = (
-        denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1)
+        denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1, fast_mode=False)
         for h in np.linspace(0.03, 0.1, 8)
     )
     return max(metrics.psnr(images.from_numpy(t), photo()) for t in tried)
@@ -294,10 +294,10 @@ def best_nlm(seed):
 @claim(
     "lesson03-peak",
     unit="dB",
-    holds=lambda v: all(abs(p - best_nlm(s)) < 0.5 for s, p in enumerate(v)),
+    holds=lambda v: all(p < best_nlm(s) - 0.3 for s, p in enumerate(v)),
 )
 def peak(seed):
-    """PSNR of the best single output of the photo + noise 25/255: level with non-local means."""
+    """PSNR of the best single output of the photo + noise 25/255: below non-local means."""
     return max(psnrs(seed))
 
 

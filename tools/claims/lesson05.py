@@ -173,6 +173,7 @@ def half_middle(seed):
 
 @claim("lesson05-half-skips", lambda v: min(v) > 25.5, unit="dB")
 def half_skips(seed):
+    assert drawn(seed, HALF, 5, 4) > drawn(seed, HALF, 5), "skips do not help"
     return drawn(seed, HALF, 5, 4)
 
 
@@ -285,6 +286,22 @@ def settings_hole_descent(seed):
     return losses(HOLE)["optimiser", "descent, α = 1"]
 
 
+@claim("lesson05-settings-hole-rate", lambda v: v[0] > 3, unit="dB")
+def settings_hole_rate(seed):
+    return losses(HOLE)["learning rate", "÷ 10"]
+
+
+@claim("lesson05-settings-hole-behind", lambda v: v[0] == 4, text=lambda v: "Four")
+def settings_hole_behind(seed):
+    """Settings whose best seed is below the worst one of the unchanged setting."""
+    lowest = min(at(HOLE)[""])
+    behind = {key for key in study_05.CHANGES if max(at(HOLE, key[0])[key[1]]) < lowest}
+    named = {("learning rate", "÷ 10"), ("optimiser", "RMSprop")}
+    named |= {("optimiser", f"descent, α = {rate}") for rate in (1, 10)}
+    assert behind == named, behind
+    return len(behind)
+
+
 def gains():
     """{photo: gains over the best filling without a network, a value for each seed}."""
     found = {}
@@ -318,6 +335,12 @@ def seeds_mean(seed):
 def seeds_spread(seed):
     """The largest minus the smallest gain of a photo, in the median over photos."""
     return float(np.median([max(g) - min(g) for g in gains().values()]))
+
+
+@claim("lesson05-seeds-widest", lambda v: v[0] > 0.8, unit="dB")
+def seeds_widest(seed):
+    """The same, of the photo that the seeds move most."""
+    return max(max(g) - min(g) for g in gains().values())
 
 
 @claim("lesson05-seeds-won", lambda v: v[0] >= 4, digits=0)

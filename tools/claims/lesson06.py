@@ -3,11 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 import torch
-from PIL import Image
-from torch import nn
-from torch.nn import functional as F
 
 from dipcourse import degrade, images, metrics, presets, recordings
 from tests import lesson_code
@@ -302,10 +298,8 @@ def rate_loss(seed):
 @cache
 def mismatched(case, seed):
     """PSNR of the lesson's fits, by their place in its list, and their last losses."""
-    names = {"torch": torch, "np": np, "nn": nn, "F": F, "Image": Image, "images": images}
-    names |= {"small": study.small(), "small_x": small_face(), "small_y": A(small_face()), "A": A}
-    for cell in ("build-lanczos", "wrong-operator"):
-        exec(lesson_code.source("06", cell), names)
+    given = {"small": study.small(), "small_x": small_face(), "small_y": A(small_face()), "A": A}
+    names = lesson_code.run("06", "build-lanczos", "wrong-operator", **given)
     exec(lesson_code.source("06", "run-wrong").split("\nfits")[0], names)
     data, _, operator = names["cases"][case]
     preset = study.with_skips(study.small(), 2)

@@ -9,11 +9,10 @@ from functools import cache
 import numpy as np
 import torch
 from scipy.interpolate import griddata
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from dipcourse import degrade, images, metrics, nets, presets, priors, recordings, stopping
+from dipcourse import degrade, metrics, nets, presets, priors, recordings, stopping
 from tools import study_07 as study
-from tools.claims import claim
+from tools.claims import claim, lesson00
 
 GREY_LEVELS = 25
 SIGMA = GREY_LEVELS / 255
@@ -72,13 +71,17 @@ def again(seed):
     return first.frame(first.nearest(step), mean=True), second.mean
 
 
-@claim("lesson07-again", unit="dB", holds=lambda v: all(p > nlm(s) for s, p in enumerate(v)))
+@claim(
+    "lesson07-again",
+    unit="dB",
+    holds=lambda v: all(abs(p - nlm(s)) < 0.4 for s, p in enumerate(v)),
+)
 def fitted_again(seed):
-    """PSNR of the mean of the second fit: above non-local means at its best."""
+    """PSNR of the mean of the second fit: level with non-local means at its best."""
     return metrics.psnr(again(seed)[1], case(seed)[0])
 
 
-@claim("lesson07-both", unit="dB", holds=lambda v: all(p > nlm(s) + 0.3 for s, p in enumerate(v)))
+@claim("lesson07-both", unit="dB", holds=lambda v: all(p > nlm(s) + 0.1 for s, p in enumerate(v)))
 def both(seed):
     """PSNR of the average of the two means."""
     return metrics.psnr(sum(again(seed)) / 2, case(seed)[0])
@@ -90,34 +93,16 @@ def end(seed):
     return study.psnr_at(run(seed), len(run(seed).loss) - 1, case(seed)[0])
 
 
-def best_of(denoise, settings, seed):
-    x, y, _ = case(seed)
-    tried = (denoise(images.to_numpy(y), s) for s in settings)
-    return max(metrics.psnr(images.from_numpy(t), x) for t in tried)
-
-
-@cache
+@claim("lesson07-nlm", unit="dB", holds=lambda v: min(v) > 28)
 def nlm(seed):
-    def denoise(array, h):
-        return denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1)
-
-    return best_of(denoise, SIGMA * np.arange(0.3, 1.05, 0.1), seed)
-
-
-@claim("lesson07-nlm", unit="dB", holds=lambda v: min(v) > 27)
-def non_local_means(seed):
-    """PSNR of non-local means at its best h."""
-    return nlm(seed)
+    """PSNR of non-local means at its best h: the picture is that of lesson 00."""
+    return lesson00.non_local_means(seed)
 
 
 @claim("lesson07-tv", unit="dB", holds=lambda v: max(v) < 27.5)
 def total_variation(seed):
     """PSNR of TV at its best weight."""
-
-    def denoise(array, weight):
-        return denoise_tv_chambolle(array, weight=weight, channel_axis=-1)
-
-    return best_of(denoise, np.arange(0.02, 0.17, 0.01), seed)
+    return lesson00.total_variation(seed)
 
 
 @claim("lesson07-estimated", unit="dB", digits=2, holds=lambda v: max(v) < 0.9)
@@ -147,8 +132,12 @@ def count(good):
     return lambda values: f"{sum(good(v) for v in flat(values))} of {len(flat(values))}"
 
 
-def studied(id, rule, mark, at_least):
-    """Register two claims: how many cases lose at most `mark`, and what the worst one loses."""
+def studied(id, rule, mark, at_least, limit):
+    """Register two claims: how many cases lose at most `mark`, and what the worst one loses.
+
+    The worst may lose `limit`; a rule that fails must lose more than that, `mark` being in reach
+    of fewer than half of the cases.
+    """
 
     def losses(seed):
         return [row[f"{rule} loss"] for row in table("07_stopping", seed=seed)]
@@ -159,18 +148,20 @@ def studied(id, rule, mark, at_least):
     def worst(values):
         return f"{max(flat(values)):.1f} dB".replace("-", "−")
 
+    def below_limit(values):
+        return (max(flat(values)) < limit) == (at_least > 0)
+
     claim(f"lesson07-study-{id}", holds=enough, text=count(lambda v: v <= mark))(losses)
-    claim(f"lesson07-worst-{id}", holds=lambda values: True, text=worst, unit="dB")(losses)
+    claim(f"lesson07-worst-{id}", holds=below_limit, text=worst, unit="dB")(losses)
 
 
-studied("sigma", "sigma", 1, 0)
-studied("level", "level", 1, 0.8)
-studied("variance", "variance", 1, 0.8)
-studied("held", "held out", 1, 0.8)
-studied("again", "held out, again", 1, 0.8)
-studied("mean", "mean, held out", 0.3, 0)
-studied("mean-again", "mean, held out, again", 0.3, 0)
-studied("both", "mean of both", 0.3, 0.8)
+studied("sigma", "sigma", 1, 0, 4)
+studied("level", "level", 1, 0.8, 2.5)
+studied("variance", "variance", 1, 0.8, 3)
+studied("held", "held out", 1, 0.8, 1.5)
+studied("again", "held out, again", 1, 0.8, 1)
+studied("mean-again", "mean, held out, again", 0.3, 0.5, 0.8)
+studied("both", "mean of both", 0.3, 0.8, 0.6)
 
 
 # ---- louder noise
@@ -263,9 +254,13 @@ fooled("held", lambda h, y, x: stopping.held_out(h, study.PATIENCE), lambda v: m
 fooled(
     "variance",
     lambda h, y, x: stopping.windowed_variance(h, study.PATIENCE, study.WARM_UP),
-    lambda v: True,
+    lambda v: min(v) > 0.8,
 )
-fooled("level", lambda h, y, x: stopping.discrepancy(h, metrics.mse(y, x) ** 0.5), lambda v: True)
+fooled(
+    "level",
+    lambda h, y, x: stopping.discrepancy(h, metrics.mse(y, x) ** 0.5),
+    lambda v: max(v) < 1.2,
+)
 
 
 # ---- drops
@@ -335,6 +330,12 @@ def replays(seed):
     rows = table("07_replays", seed=seed)
     jumps = [int(r[name] > 2) for r in rows for name in JUMPS]
     return jumps + [int(r[name] < 1.5) for r in rows for name in CALM]
+
+
+@claim("lesson07-replays-m", holds=lambda v: np.mean(flat(v)) > 0.7, text=count(bool))
+def replays_m(seed):
+    """For each drop whether the loss doubles all the same after m was set to 0."""
+    return [int(r["m = 0"] > 2) for r in table("07_replays", seed=seed)]
 
 
 def undone(id, way, holds):
