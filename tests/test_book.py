@@ -192,6 +192,10 @@ def test_formulas_are_mathml(first):
         "all => all.map(m => m.getBoundingClientRect().width)"
     )
     assert min(widths) > 8
+    overflow = first.locator("div.math").evaluate_all(
+        "all => all.map(div => div.scrollHeight - div.clientHeight)"
+    )
+    assert overflow == [0, 0]
     text = words(first)
     assert "\\lambda" not in text
     assert "\\begin" not in text
@@ -359,6 +363,20 @@ def test_large_pictures_keep_their_pixels():
     html = notebook.cells[0].outputs[0].data["text/html"]
     (data,) = re.fullmatch('<img alt="noise" src="data:image/webp;base64,(.*)">', html).groups()
     assert np.array_equal(np.array(Image.open(io.BytesIO(base64.b64decode(data)))), pixels)
+
+
+def test_greek_letters_are_upright():
+    """Slanted ones for formulas are empty boxes where no font for mathematics is installed."""
+    formula = mathml(r"\theta \alpha \varepsilon \Theta x")
+    assert formula.count('<mi mathvariant="normal">') == 4
+    assert "<mi>x</mi>" in formula
+
+
+def test_a_page_that_is_too_large_is_a_fault(tmp_path, capsys):
+    (tmp_path / "04_long.html").write_bytes(bytes(2000))
+    assert book.too_large(tmp_path, limit=1000)
+    assert "04_long.html has 0.0 MB: keep fewer frames" in capsys.readouterr().err
+    assert not book.too_large(tmp_path, limit=3000)
 
 
 def test_formulas_beyond_latex2mathml():

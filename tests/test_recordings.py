@@ -168,10 +168,13 @@ def test_frames_are_left_out_when_rounding_is_not_enough(tmp_path):
         assert metrics.psnr(kept.frame(i, mean=True), history.frame(step, mean=True)) > 30
 
 
-def test_too_large_a_recording_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="make the picture smaller"):
-        record.pack(film(), tmp_path / "99_film.npz", limit=3000)
-    assert list(tmp_path.iterdir()) == []
+def test_too_large_a_recording_is_refused_and_not_lost(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "package"
+    with pytest.raises(SystemExit, match=r"It is here.* make the picture smaller"):
+        record.pack(film(), package / "99_film.npz", limit=3000)
+    assert not package.exists()
+    assert len(History.load("99_film.npz")) == len(film())
 
 
 def test_names_are_checked(monkeypatch):
@@ -188,12 +191,13 @@ def test_the_command_lists_and_makes(monkeypatch, capsys):
     known = {"99_short": studies.Recording("99_short", "curves", small_fit)}
     monkeypatch.setattr(studies, "registered", lambda: known)
     made = []
-    monkeypatch.setattr(record, "record", made.append)
+    monkeypatch.setattr(record, "record", lambda which, limit: made.append((which, limit)))
     record.main([])
     assert capsys.readouterr().out == "99_short: A short fit.\n    not made yet\n"
     assert made == []
     record.main(["99_short"])
-    assert made == [known["99_short"]]
+    record.main(["99_short", "--limit", "2.5"])
+    assert made == [(known["99_short"], 1_000_000), (known["99_short"], 2_500_000)]
     with pytest.raises(SystemExit):
         record.main(["99_shrt"])
     assert "no such recording: 99_shrt" in capsys.readouterr().err

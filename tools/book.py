@@ -6,7 +6,8 @@
 
 Open book/index.html, from disk or from any web server: the pages ask nothing of a network. Sphinx
 makes them, as tools/pages/conf.py says. A lesson that fails is named with its cell and does not
-stop the others; the exit code is then 1, as it is when Sphinx has anything to complain about.
+stop the others; the exit code is then 1, as it is when Sphinx has anything to complain about or a
+page is too large to open quickly.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from tools import claims, notebooks, studies
 from tools.execute import execute
 
 PAGES = Path(__file__).with_name("pages")
+LIMIT = 10_000_000  # bytes of a page
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = "<p><em>Here a live panel appears when you run the lesson in Jupyter.</em></p>"
 BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]*\)\]")
@@ -158,7 +160,16 @@ def render(source, into):
             if (into / "searchindex.js").exists():
                 shutil.rmtree(into)
             shutil.copytree(f"{made}/html", into, dirs_exist_ok=True)
-    return code == 0
+    return code == 0 and not too_large(into)
+
+
+def too_large(folder, limit=LIMIT):
+    """Say which pages are larger than the limit; return their paths."""
+    found = [path for path in folder.glob("*.html") if path.stat().st_size > limit]
+    for path in found:
+        size = path.stat().st_size / 1e6
+        print(f"{path.name} has {size:.1f} MB: keep fewer frames in its players", file=sys.stderr)
+    return found
 
 
 def duration(seconds):

@@ -13,6 +13,8 @@ REPLACED = {
     r"\{aligned\}": "{align*}",
     r"\\(begin|end)\{equation\*?\}": "",
 }
+# Upright: fonts with slanted Greek letters for formulas are not on every computer.
+GREEK = re.compile(r"<mi>(?=(&#x0*3[0-9A-Fa-f]{2};|[\u0370-\u03ff])</mi>)")
 
 
 def mathml(formula, display="inline"):
@@ -23,7 +25,7 @@ def mathml(formula, display="inline"):
     """
     for unknown, known in REPLACED.items():
         formula = re.sub(unknown, known, formula)
-    result = convert(formula, display=display)
+    result = GREEK.sub(r'<mi mathvariant="normal">', convert(formula, display=display))
     if left := re.search(r"\\[A-Za-z]+", result):
         raise ValueError(f"{left[0]} has no MathML: write {formula.strip()} in another way")
     return result

@@ -2,14 +2,18 @@
 
     python -m tools.record                 the list of recordings, and which of them are kept
     python -m tools.record 04_long …       run these fits and keep them
+    DIPCOURSE_SCALE=paper python -m tools.record --limit 12 04_long
+                                           on a GPU, for your own class: up to 12 MB
 
 A recording is a function that a study, tools/study_NN.py, registers (see tools/studies.py). Its
 History is written to dipcourse/_recordings, with the command, device, date and preset in its
 settings. Frames become JPEG, as finely rounded as a megabyte allows; if need be, some are left out.
+What is committed may not be larger than that.
 """
 
 import argparse
 import dataclasses
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,7 +36,7 @@ def pack(history, path, limit=LIMIT):
         The History as it was kept.
 
     Raises:
-        SystemExit: it is too large even so; nothing is written.
+        SystemExit: it is too large even so; the coarsest version is kept in this folder instead.
     """
     every = len(history)
     attempts = [(r, n) for r, fewest in STAGES for n in range(every, min(every, fewest) - 1, -2)]
@@ -44,9 +48,11 @@ def pack(history, path, limit=LIMIT):
             if draft.stat().st_size <= limit - 100:  # room for the coder's PSNR
                 break
         else:
+            shutil.copy(draft, path.name)
             raise SystemExit(
-                f"{path.name} would have {draft.stat().st_size:,} bytes, more than {limit:,}: "
-                "make the picture smaller"
+                f"{path.name} has {draft.stat().st_size:,} bytes, more than {limit:,}. It is here, "
+                "in this folder; to have it where the lessons look, use a larger --limit, or make "
+                "the picture smaller"
             )
         psnr = round(codec_psnr(thin, History.load(draft)), 2)
     path.parent.mkdir(exist_ok=True)
@@ -72,7 +78,7 @@ def codec_psnr(history, kept):
     return min(99.0, *values)  # no infinity: not all readers of JSON know it
 
 
-def record(recording, folder=recordings.FOLDER):
+def record(recording, folder=recordings.FOLDER, limit=LIMIT):
     """Run the fit of a recording and keep it; return the History as it was kept."""
     history = recording.make(presets.get(recording.preset))
     command = studies.command("tools.record", recording.name)
@@ -80,7 +86,7 @@ def record(recording, folder=recordings.FOLDER):
         "preset": recording.preset,
         "shows": recording.shows,
     }
-    return pack(history, folder / f"{recording.name}.npz")
+    return pack(history, folder / f"{recording.name}.npz", limit)
 
 
 def describe(recording, folder=recordings.FOLDER):
@@ -101,11 +107,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.record", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME")
-    names, known = parser.parse_args(arguments).names, studies.registered()
+    parser.add_argument("--limit", type=float, default=LIMIT / 1e6, metavar="MB")
+    options, known = parser.parse_args(arguments), studies.registered()
+    names = options.names
     if unknown := set(names) - set(known):
         parser.error(f"no such recording: {', '.join(sorted(unknown))}; see the list without names")
     for name in names:
-        record(known[name])
+        record(known[name], limit=round(1e6 * options.limit))
     for name in names or known:
         print(describe(known[name]))
 
