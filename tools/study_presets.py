@@ -83,6 +83,9 @@ CANDIDATES = {
         "deep funnel": candidate(DEEP_FUNNEL, THIN, **QUICK),
         "z / 3": candidate(FUNNEL, THIN | {"scale": 0.1 / 3}, **QUICK | {"jitter": 1 / 90}),
         "z x 3": candidate(FUNNEL, THIN | {"scale": 0.3}, **QUICK | {"jitter": 0.1}),
+        "lr decay": candidate(FUNNEL, THIN, **QUICK, decay=("lr",)),
+        "jitter decay": candidate(FUNNEL, THIN, **QUICK, decay=("jitter",)),
+        "both decay": candidate(FUNNEL, THIN, **QUICK, decay=("lr", "jitter")),
         "decoder": Decoder(SIDE, {"width": 64, "scales": 5}, {"channels": 64}, SLOW),
     },
     "inpaint": {
@@ -159,22 +162,33 @@ def steppers(task, name, photo, side, seed):
     """The fits of a candidate, ready to go: one, or several whose results are averaged."""
     x, y, operator, _, _ = case(task, photo, side, seed)
     preset = replace(CANDIDATES[task][name], size=side)
-    settings = {k: v for k, v in preset.fit.items() if k != "steps"}
+    settings = {k: v for k, v in preset.fit.items() if k not in ("steps", "decay")}
     fits = []
     for i in range(RUNS.get(name, 1)):
         net, z = preset.make(x.shape[1], seed=seed + 100 * i)
         fits.append(fit.Stepper(net, z, y, operator, **settings, seed=seed + 100 * i))
-    return fits, preset.fit["steps"]
+    return fits, preset.fit
+
+
+def decay(running, names, steps):
+    """Let learning rate or jitter fall a little: to a tenth after so many calls."""
+    factor = 0.1 ** (1 / steps)
+    if "jitter" in names:
+        running.jitter *= factor
+    if "lr" in names:
+        for group in running.optimizer.param_groups:
+            group["lr"] *= factor
 
 
 def quality(task, name, photo, side, seed, steps=None):
     """One row: PSNR of output and running mean, every 25 steps."""
     x, _, _, counted, baselines = case(task, photo, side, seed)
-    fits, preset_steps = steppers(task, name, photo, side, seed)
+    fits, settings = steppers(task, name, photo, side, seed)
     psnr = {"mean": [], "single": []}
-    for k in range(steps or preset_steps):
+    for k in range(steps or settings["steps"]):
         for running in fits:
             running.step()
+            decay(running, settings.get("decay", ()), settings["steps"])
         if k % EVERY == EVERY - 1:
             averaged = sum(running.mean for running in fits) / len(fits)
             psnr["mean"].append(round(metrics.psnr(averaged, x, counted), 2))

@@ -8,7 +8,7 @@ from functools import cache
 
 from dipcourse import presets
 from tools import study_presets
-from tools.claims import claim
+from tools.claims import claim, spread
 
 PROCESSORS = ("avx512", "avx2")  # with bfloat16, and float32 alone
 #: what is claimed: task, candidate, baseline, by how many dB it is to be passed
@@ -67,6 +67,24 @@ def register(name, processor):
         steps = presets.get(task, "laptop").fit["steps"]
         return steps * seconds_a_step(processor, task, candidate)
 
+
+def step(network, processor, limit):
+    @claim(
+        f"speed-step-{network}-{processor}",
+        holds=lambda ratios: max(map(max, ratios)) < limit,
+        text=lambda ratios: spread(ratios[0], digits=2),
+    )
+    def ratios(seed):
+        """Time of a step, divided by a plain loop's, of `make bench`: one run, no seeds."""
+        path = study_presets.FOLDER / f"bench_{processor}.json"
+        found = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        return [r["ratio"] for r in found if r["row"].startswith("paper") == (network == "paper")]
+
+
+step("small", "avx512", 0.75)
+step("paper", "avx512", 0.45)
+step("small", "avx2", 0.9)
+step("paper", "avx2", 1)
 
 for _processor in PROCESSORS:
     for _name in GOALS:
