@@ -325,7 +325,8 @@ def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192
     """Choose a photo, a kind of damage and its strength, and see x and y side by side.
 
     Args:
-        photos: names of ``images.PHOTOS`` or paths; or a dict of title → tensor (1, C, H, W).
+        photos: names of ``images.PHOTOS`` or paths, or one of them; a tensor (1, C, H, W), or a
+            dict of title → tensor.
         size: side in pixels of photos given by name. 192 fits all factors.
         seed: of the noise and of the missing pixels.
 
@@ -341,6 +342,10 @@ def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192
     >>> damage_panel({"grey": torch.full((1, 1, 48, 48), 0.5)}).y.shape
     torch.Size([1, 1, 48, 48])
     """
+    if isinstance(photos, torch.Tensor):
+        photos = {"photo": images.require(photos, "the photo")}
+    elif isinstance(photos, str):
+        photos = (photos,)
     if not photos:
         raise ValueError("no photos: give names such as ('face', 'chelsea')")
     photos = dict(photos) if isinstance(photos, dict) else {str(name): str(name) for name in photos}

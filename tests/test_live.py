@@ -270,5 +270,13 @@ def test_damage_panel_takes_names_and_paths():
         live.damage_panel(())
 
 
+def test_damage_panel_takes_one_photo():
+    assert live.damage_panel("coffee", size=48).controls["photo"].options == ("coffee",)
+    x = torch.full((1, 1, 48, 48), 0.5)
+    assert torch.equal(live.damage_panel(x).x, x)
+    with pytest.raises(ValueError, match="the photo"):
+        live.damage_panel(x[0])
+
+
 def shown_sliders(panel):
     return [name for name in live.DAMAGE if panel.controls[name].layout.display != "none"]
