@@ -169,7 +169,7 @@ def vary(notebook, variants):
 
 
 def private(variants, out, root=ROOT):
-    """Write a course folder with varied sources, ready for nbgrader."""
+    """Write a course folder with varied sources, ready for nbgrader; no badge, it is public."""
     wanted = tomllib.loads(Path(variants).read_text(encoding="utf-8"))
     if root in (out.resolve(), *out.resolve().parents):
         raise SystemExit("choose a folder outside this repository: the repository is public")
@@ -182,6 +182,7 @@ def private(variants, out, root=ROOT):
         notebook = notebooks.read(path)
         vary(notebook, wanted.get(path.parent.name, {}))
         tidy(notebook, path.parent.name)
+        notebook.cells[0].source = notebooks.BADGE.sub("", notebook.cells[0].source)
         copy = out / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(notebooks.written(notebook), encoding="utf-8")
