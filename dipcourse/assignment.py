@@ -1,9 +1,12 @@
 """What the test cells of an assignment are made of: tests that explain, and never stop Run All."""
 
+import dis
+import inspect
 import linecache
 import os
 import sys
 import textwrap
+from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import torch
@@ -15,16 +18,8 @@ strict = "NBGRADER_EXECUTION" in os.environ
 #: The visible tests of this kernel: {name: function}, and what each said last: {name: line}.
 tests, results = {}, {}
 
-_OTHERS_WORK = {
-    "metrics": "dipcourse.metrics",
-    "priors": "dipcourse.priors",
-    "fit": "dipcourse.fit",
-    "stopping": "dipcourse.stopping",
-    "skimage": "scikit-image",
-    "peak_signal_noise_ratio": "scikit-image",
-    "denoise_tv_chambolle": "scikit-image",
-    "denoise_tv_bregman": "scikit-image",
-}
+_FINISHED = {f"dipcourse.{module}" for module in ("metrics", "priors", "fit", "stopping")}
+_asked = []  # functions that ``own`` was asked about: each answers for itself
 
 
 def visible(name):
@@ -355,7 +350,8 @@ def own(function, *modules):
     """Demand a function that was written in this notebook and does not call a finished one.
 
     Args:
-        function: the student's; or a class: all its methods and bases.
+        function: the student's, with the helpers that it uses; or a class: all methods and bases.
+            A helper that ``own`` was asked about before is left out: it has a task of its own.
         modules: modules of dipcourse that are finished work for this task alone: "degrade".
 
     Raises:
@@ -373,12 +369,14 @@ def own(function, *modules):
         home = getattr(origin, "__module__", None) or ""
         if home.split(".")[0] in ("dipcourse", "skimage"):
             raise AssertionError(f"{name} comes from {home}: write it yourself")
-    theirs = _OTHERS_WORK | {module: f"dipcourse.{module}" for module in modules}
-    methods = vars(function).values() if isinstance(function, type) else (function,)
-    names = set().union(*(_names(getattr(part, "__code__", None)) for part in methods))
-    for used in sorted(names):
-        if used in theirs:
-            raise AssertionError(f"{name} uses {theirs[used]}: write it yourself")
+    finished = _FINISHED | {f"dipcourse.{module}" for module in modules}
+    notebook = sys._getframe(1).f_globals["__name__"]
+    others = [other for other in _asked if other is not function]
+    _asked[:] = [*others, function]
+    for home in _homes(function, notebook, others):
+        if home in finished or home.split(".")[0] == "skimage":
+            words = home if home in finished else "scikit-image"
+            raise AssertionError(f"{name} uses {words}: write it yourself")
 
 
 def refuses(what, call, error=ValueError):
@@ -533,10 +531,51 @@ def _kind(value):
     return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-def _names(code):
-    """All names that a function's code uses, those of the functions in it too."""
-    if code is None:
-        return set()
-    inner = [constant for constant in code.co_consts if hasattr(constant, "co_names")]
-    own = {part for name in code.co_names for part in name.split(".")}  # import skimage.metrics
-    return own.union(*map(_names, inner))
+def _homes(value, notebook, seen):
+    """Yield the modules where a value, and all that it uses, was written; follow the notebook."""
+    if any(value is one for one in seen):
+        return
+    seen.append(value)
+    if isinstance(value, ModuleType):
+        home, parts = value.__name__, []
+    elif isinstance(value, type):
+        home = value.__module__
+        parts = [*value.__bases__, *vars(value).values()] if home == notebook else []
+    elif isinstance(value, FunctionType):
+        home = value.__globals__.get("__name__")
+        parts = [getattr(value, "__wrapped__", None)]  # torch.no_grad, functools.wraps
+        if home == notebook:
+            parts += [*inspect.getclosurevars(value).nonlocals.values()]
+            parts += [*(value.__defaults__ or ()), *_used(value.__code__, value)]
+    else:
+        home, parts = type(value).__module__, [type(value)]
+        if home in ("functools", "builtins"):  # partial, method, property, lru_cache
+            keys = ("func", "__func__", "__wrapped__", "fget")
+            parts += [getattr(value, key, None) for key in keys]
+    yield str(home)
+    for part in parts:
+        yield from _homes(part, notebook, seen)
+
+
+def _used(code, function, local=()):
+    """The global values, imports and attributes of modules that a function's code loads."""
+    values, value, package, local = [], None, None, dict(local)
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            value = function.__globals__.get(step.argval)
+        elif step.opname == "IMPORT_NAME":
+            value = package = sys.modules.get(step.argval) or ModuleType(step.argval)
+        elif step.opname == "IMPORT_FROM":
+            missing = ModuleType(f"{package.__name__}.{step.argval}")
+            value = getattr(package, step.argval, missing)
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(value, ModuleType):
+            value = getattr(value, step.argval, None)
+        elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            value = local.get(step.argval)
+        elif step.opname in ("STORE_FAST", "STORE_DEREF"):
+            local[step.argval] = value
+        else:
+            value = None
+        values.append(value)
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return sum((_used(part, function, local) for part in inner), values)

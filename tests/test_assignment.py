@@ -1,5 +1,6 @@
 """The helpers of test cells: what they accept, what they say, and that nobody can bend them."""
 
+import functools
 import math
 import os
 
@@ -7,7 +8,9 @@ import numpy
 import pytest
 import torch
 
-from dipcourse import assignment, nets
+import dipcourse
+from dipcourse import assignment, degrade, nets
+from dipcourse import metrics as mm
 from dipcourse.grading import guard
 
 
@@ -108,7 +111,7 @@ def test_own_sees_what_a_function_uses():
 
 def test_own_takes_modules_for_one_task():
     def shrinks(x):
-        return degrade.Downsample(2)(x)  # noqa: F821
+        return degrade.Downsample(2)(x)
 
     assignment.own(shrinks)
     assert "dipcourse.degrade" in message(assignment.own, shrinks, "degrade")
@@ -167,6 +170,70 @@ def test_own_sees_an_import_with_dots():
         return inpaint_biharmonic
 
     assert "scikit-image" in message(assignment.own, imports)
+
+
+def test_own_judges_objects_and_not_names():
+    """A name alone is no crime; an alias, a decorator or a helper hides nothing."""
+
+    class Nets(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nets = torch.nn.ModuleList()
+
+    def polynomial(a):
+        metrics = numpy.polynomial.Polynomial.fit
+        return metrics(a, a, 1)
+
+    @torch.no_grad()
+    def unrecorded(a):
+        return mm.psnr(a, a)
+
+    @functools.wraps(print)
+    def wrapped(a):
+        return mm.psnr(a, a)
+
+    def helper(a):
+        return dipcourse.metrics.psnr(a, a)
+
+    def another(a):
+        return helper(a) if a else another(a)
+
+    class Callable:
+        def __call__(self, a):
+            return another(a)
+
+    def imports(a):
+        from dipcourse import images, metrics
+
+        return images, metrics.psnr(a, a)
+
+    def imports_the_package(a):
+        import dipcourse as course
+
+        return lambda: course.metrics.psnr(a, a)
+
+    def default(a, score=mm.psnr):
+        return score(a, a)
+
+    for right in (Nets, polynomial, torch.no_grad()(polynomial), None):
+        assignment.own(right, "nets")
+    partial = functools.partial(mm.psnr, 1)
+    hidden = (unrecorded, wrapped, another, Callable(), imports, imports_the_package, default)
+    for wrong in (*hidden, partial):
+        assignment._asked.clear()
+        assert "uses dipcourse.metrics" in message(assignment.own, wrong)
+
+
+def test_own_leaves_each_task_to_itself():
+    def first(a):
+        return mm.psnr(a, a)
+
+    def second(a):
+        return first(a)
+
+    message(assignment.own, first)
+    assignment.own(second)
+    message(assignment.own, first)
 
 
 def test_passes(capsys):
@@ -280,7 +347,10 @@ def test_guard_puts_everything_back():
         near.__code__ = (lambda what, got, want, tol=1: None).__code__
         assignment.strict = None
         del os.environ["NBGRADER_EXECUTION"]
-        restore()
+        replaced = set(restore())
+        assert {"torch.mean", "dipcourse.assignment.near", "Tensor.item", "math.sqrt"} <= replaced
+        assert "dipcourse.assignment.strict" in replaced
+        assert restore() == []
         assert torch.mean is mean
         assert assignment.near is near
         assert near.__code__ is code

@@ -8,6 +8,7 @@ import ast
 import builtins
 import itertools
 import re
+import symtable
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
@@ -91,6 +92,22 @@ def test_tests_stand_on_their_own(name):
             if cell.id in own_tests(task, SOURCES[name]):
                 unknown = names_used(cell.source) - mine - {"AssertionError", "__name__"}
                 assert unknown == set(), f"{cell.id}: {unknown & set(dir(builtins)) or unknown}"
+
+
+@EVERY
+def test_tests_overwrite_no_name_of_a_student(name):
+    """What a test cell binds begins with an underscore, or is one of the set-up cell's imports."""
+    setup = next(c.source for c in SOURCES[name].cells if c.id == "setup")
+    known = names_bound(re.sub(r"%pip.*", "pass", setup))
+    for cell in SOURCES[name].cells:
+        if assignments.kind(cell) == "test":
+            assert {n for n in names_bound(cell.source) - known if n[0] != "_"} == set(), cell.id
+
+
+def names_bound(source):
+    """The global names that a cell assigns, defines or imports."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
 
 
 def names_used(source):

@@ -178,6 +178,85 @@ CLASS = {
 SILENT = {no_kernel, old_format}  # mended without a word: nothing of theirs changed
 
 
+WARNS = (
+    "__import__('sys').stderr.write('my warning') and __import__('logging').warning('log') or 2 * x"
+)
+PRINTS = "print('x' * 100_000) or x / 2"
+INSIDE = "setattr(assignment, 'near', lambda *a, **k: None) or 4"
+AROUND = """
+def again(*_):
+    assignment.near = lambda *a, **k: None
+
+
+def blank(lines):
+    return ["pass"] if lines[0].startswith("# Test 1") else lines
+
+
+shell = get_ipython()
+shell.events.register("pre_run_cell", again)
+shell.input_transformers_cleanup.append(blank)
+shell.input_transformers_post.append(blank)"""
+BLANK = "get_ipython().input_transformer_manager.transform_cell = lambda source: 'pass'"
+SPY = """
+!echo hello
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+
+from dipcourse import images
+
+course = Path.cwd().parents[2]
+book = course / "gradebook.db"
+
+
+def refused(act, *arguments):
+    try:
+        act(*arguments)
+    except PermissionError:
+        return True
+    return False
+
+
+os.symlink(book, "link.db")
+acts = [
+    (open, book),
+    (open, "link.db"),
+    (open, f"{course}/solutions/a1_total_variation/a1_total_variation.ipynb"),
+    (open, f"{course}/variants.toml"),
+    (os.listdir, course),
+    (os.scandir, b"../.."),
+    (os.rename, book, "mine.db"),
+    (os.link, book, "mine.db"),
+    (sqlite3.connect, book),
+    (subprocess.run, ["true"]),
+    (os.system, "true"),
+]
+print("refused:", [refused(*act) for act in acts].count(True), "of", len(acts))
+print("found:", list(course.glob("*/*")))
+Path("own.txt").write_text("mine")
+print("open:", images.load("face", 16).shape, Path("own.txt").read_text())"""
+
+
+def tricky(released):
+    """Notebooks of students who are loud, curious, or cheat: {name: notebook}."""
+    cheat = answer(released, twice="0")
+    return {
+        "loud": answer(released, WARNS, PRINTS),
+        "inside": answer(released, INSIDE),
+        "around": with_cell(cheat, AROUND),
+        "blank": with_cell(cheat, BLANK),
+        "spy": with_cell(answer(released), SPY),
+    }
+
+
+def with_cell(notebook, source):
+    """A copy with a cell of the student's own behind the set-up."""
+    done = copy.deepcopy(notebook)
+    done.cells.insert(2, new_code_cell(source, id="own"))
+    return done
+
+
 def source_of_release(id):
     """A released cell's source: what a student finds."""
     return cell(source_of_release.notebook, id).source
@@ -200,8 +279,8 @@ def course(tmp_path_factory):
     for command in commands():
         if command[0] == "zip_collect":
             hand_in(course)
-        fails = command[0] == "autograde"  # three of them cannot be graded
-        course.said[command[0]] = course.run(*command, fails=fails)
+        fails = command[0] == "autograde" and "--student" not in command  # some cannot be graded
+        course.said.setdefault(command[0], course.run(*command, fails=fails))
     with open(course.folder / "grades.csv", encoding="utf-8") as file:
         course.table = {row["student"]: row for row in csv.DictReader(file)}
     return course
@@ -212,6 +291,10 @@ def hand_in(course):
     released = source_of_release.notebook = course.released(NAME)
     good = answer(released)
     place = f"downloaded/{NAME}/archive"
+    for student, notebook in tricky(released).items():
+        course.write(f"{place}/{student}_{NAME}.ipynb", notebook)
+    other = ROOT / "assignments" / "a2_random_unet" / "a2_random_unet.ipynb"
+    course.write(f"{place}/other_{NAME}.ipynb", other.read_text(encoding="utf-8"))
     for damage, (name, _) in CLASS.items():
         notebook = copy.deepcopy(good)
         course.write(f"{place}/{name}", damage(notebook) or json.dumps(notebook))
@@ -225,7 +308,7 @@ def hand_in(course):
     prints_a_score = "get_ipython().displayhook(2.0) or print('my own output') or x"
     cheat = answer(released, prints_a_score, half="x / 0")
     course.write(f"{place}/score_{NAME}.ipynb", cheat)
-    with zipfile.ZipFile(course.folder / place / "zora.zip", "w") as archive:
+    with zipfile.ZipFile(course.folder / place / "ada.zip", "w") as archive:
         archive.writestr(f"{NAME}.ipynb", json.dumps(good))
     course.write(f"submitted/zz-by-hand/{NAME}/Copy of {NAME}.ipynb", good)
 
@@ -266,7 +349,7 @@ def test_own_text_in_a_locked_cell_still_runs(course):
     assert "secretly_half" in cell(graded, "test-half").source
 
 
-@pytest.mark.parametrize("student", ["zora", "zz-by-hand"])
+@pytest.mark.parametrize("student", ["ada", "zz-by-hand"])
 def test_whole_notebooks_pass_untouched(course, student):
     """One came in a zip, the other was put into ``submitted`` under a strange name."""
     assert auto(course, student) == FULL
@@ -278,13 +361,89 @@ def test_of_two_copies_the_later_is_graded_and_the_other_named(course):
     assert f"twofiles: twofiles_12_34_{NAME} (1).ipynb is left out" in said
 
 
-@pytest.mark.parametrize("student", ["broken", "foreign", "dead"])
+@pytest.mark.parametrize("student", ["broken", "foreign", "dead", "other"])
 def test_what_cannot_be_graded_is_no_zero(course, student):
     """It stops nobody else, and is named in the log and in the table."""
     line = f"There was an error processing assignment '{NAME}' for student '{student}'"
     assert line in course.said["autograde"]
     assert course.table[student]["score"] == ""
     assert course.table[student]["state"].startswith("COULD NOT BE GRADED")
+
+
+def test_another_assignment_is_named(course):
+    words = f"other: this does not look like {NAME}, but like a2_random_unet"
+    assert words in course.said["autograde"]
+
+
+def test_changed_tests_are_named_and_others_pass_in_silence(course):
+    assert "edited: the test `test-half` was changed; it is restored" in course.said["autograde"]
+    assert "Attribute" not in course.said["autograde"]
+
+
+def outputs(course, student, id):
+    """What the cell of a graded notebook prints, and its errors."""
+    found = cell(course.graded(student, NAME), id).outputs
+    return "".join(o.get("text", o.get("evalue", "")) for o in found)
+
+
+def test_what_is_printed_costs_nothing_and_is_cut(course):
+    assert auto(course, "loud") == FULL
+    said = outputs(course, "loud", "test-twice-small")
+    assert "my warning" in said
+    assert "WARNING:root:log" in said
+    said = outputs(course, "loud", "test-half")
+    assert said.startswith("xxx")
+    assert said.endswith("... Output truncated ...")
+    assert len(said) < 21_000
+
+
+def test_replacing_a_helper_within_a_test_earns_nothing(course):
+    assert auto(course, "inside") == {**dict.fromkeys(FULL, 0), "test-half": 1}
+    said = outputs(course, "inside", "test-twice-small")
+    assert "replaced while this one ran (dipcourse.assignment.near)" in said
+
+
+def test_what_runs_around_cells_earns_nothing(course):
+    assert auto(course, "around") == {**dict.fromkeys(FULL, 0), "test-half": 1}
+    assert "mine 0, reference 4" in outputs(course, "around", "test-twice-small")
+    assert set(auto(course, "blank").values()) == {0}
+    assert "other code was run" in outputs(course, "blank", "test-twice-small")
+
+
+def test_files_of_the_course_are_closed(course):
+    assert auto(course, "spy") == FULL
+    said = outputs(course, "spy", "own")
+    assert "not run while grading: echo hello" in said
+    assert "refused: 11 of 11" in said
+    assert "found: []" in said
+    assert "open: torch.Size([1, 3, 16, 16]) mine" in said
+
+
+IN_A_CHECKOUT = """
+import sys
+from pathlib import Path
+from dipcourse.grading import guard
+root = Path(sys.argv[1])
+guard.fence(root)
+import skimage.restoration
+from dipcourse import images, recordings
+print(images.load("face", 16).shape, len(Path("own.txt").read_text()))
+for name in ("solutions/a1_total_variation/a1_total_variation.ipynb", ".git/HEAD", "README.md"):
+    try:
+        (root / name).read_bytes()
+    except PermissionError as error:
+        print(error)
+"""
+
+
+def test_a_checkout_can_be_the_course_folder(tmp_path):
+    """Package, pictures and environment lie in it, and stay open; all else is closed."""
+    (tmp_path / "own.txt").write_text("mine")
+    command = [sys.executable, "-c", IN_A_CHECKOUT, str(ROOT)]
+    path = os.environ | {"PYTHONPATH": str(ROOT)}
+    said = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert said.stdout.startswith("torch.Size([1, 3, 16, 16]) 4"), said.stderr
+    assert said.stdout.count("is closed while a notebook is graded") == 3
 
 
 def test_endless_loop_costs_its_tests_alone(course):
@@ -296,9 +455,9 @@ def test_a_score_cannot_be_printed(course):
 
 
 def test_table_counts(course):
-    assert float(course.table["zora"]["score"]) == 4
-    assert float(course.table["zora"]["of"]) == 6
-    assert course.table["zora"]["state"] == "1 to mark by hand"
+    assert float(course.table["ada"]["score"]) == 4
+    assert float(course.table["ada"]["of"]) == 6
+    assert course.table["ada"]["state"] == "1 to mark by hand"
 
 
 def test_feedback_shows_message_and_output_and_no_hidden_tests(course):
@@ -313,6 +472,14 @@ def test_feedback_shows_message_and_output_and_no_hidden_tests(course):
         assert "1000)" not in text
 
 
+def test_feedback_index_names_the_tests_and_lines_are_wrapped(course):
+    page = course.folder / "feedback" / "ada" / NAME / f"{NAME}.html"
+    text = page.read_text(encoding="utf-8")
+    assert '<a href="#test-half">Test 2 half (1 point)</a>' in text
+    assert ">Test cell<" not in text
+    assert "white-space: pre-wrap" in text
+
+
 def test_feedback_shows_where_the_students_code_failed(course):
     page = course.folder / "feedback" / "score" / NAME / f"{NAME}.html"
     text = re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
@@ -323,16 +490,16 @@ def test_feedback_shows_where_the_students_code_failed(course):
 def test_marks_by_hand_reach_the_table(course):
     """What formgrader does: a score and a comment for a cell."""
     with Gradebook(f"sqlite:///{course.folder / 'gradebook.db'}") as gradebook:
-        grade = gradebook.find_grade("explain-why", NAME, NAME, "zora")
+        grade = gradebook.find_grade("explain-why", NAME, NAME, "ada")
         grade.manual_score, grade.needs_manual_grade = 2, False
-        gradebook.find_comment("explain-why", NAME, NAME, "zora").manual_comment = "Well said."
+        gradebook.find_comment("explain-why", NAME, NAME, "ada").manual_comment = "Well said."
         gradebook.db.commit()
-    course.run("generate_feedback", NAME, "--student=zora", "--force")
-    page = course.folder / "feedback" / "zora" / NAME / f"{NAME}.html"
+    course.run("generate_feedback", NAME, "--student=ada", "--force")
+    page = course.folder / "feedback" / "ada" / NAME / f"{NAME}.html"
     assert "Well said." in page.read_text(encoding="utf-8")
     course.run("export", "--to", "after.csv")
     with open(course.folder / "after.csv", encoding="utf-8") as file:
-        row = next(row for row in csv.DictReader(file) if row["student"] == "zora")
+        row = next(row for row in csv.DictReader(file) if row["student"] == "ada")
     assert (float(row["score"]), row["state"]) == (6, "graded")
 
 
@@ -366,21 +533,23 @@ def test_names_of_platforms(place, student, tmp_path):
 
 def test_page_names_real_commands():
     words = [command[0] for command in commands()]
-    path = ["generate_assignment", "zip_collect", "autograde", "generate_feedback", "export"]
-    assert words == path
+    path = ["generate_assignment", "zip_collect", "autograde", "autograde"]
+    assert words == [*path, "generate_feedback", "export"]
 
 
 def test_private_copy_differs_only_in_its_variants(tmp_path):
     """The recipe of the page, on the real source."""
-    variants = tmp_path / "variants.toml"
-    variants.write_text(
+    out = tmp_path / "our-course"
+    out.mkdir()
+    (out / "variants.toml").write_text(
         f"[{NAME}.constants]\nFIRST_SEED = 4711\n\n[{NAME}.cells]\n"
         "test-data-values = '''\n# Test 3a · data_term: other values (1 point)\npass\n'''\n",
         encoding="utf-8",
     )
-    out = tmp_path / "ours"
-    command = [sys.executable, "-m", "tools.assignments", "--variants", variants, "--out", out]
-    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, env=os.environ)
+    page = (ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^    python (-m tools.assignments --variants .*)$", page, re.MULTILINE)
+    command = [word.replace("../", f"{tmp_path}/") for word in words.split()]
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, env=os.environ)
     texts = [
         (folder / "solutions" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8")
         for folder in (ROOT, out)
@@ -388,14 +557,15 @@ def test_private_copy_differs_only_in_its_variants(tmp_path):
     assert "FIRST_SEED = 11 " in texts[0]
     assert texts[1].count("FIRST_SEED = 4711 ") >= 3
     assert "other values (1 point)" in texts[1]
-    assert not list(out.rglob("*.toml"))
+    assert "colab-badge" in texts[0]
+    assert "colab-badge" not in texts[1]
     changed = [
         a.id
         for a, b in zip(*(nbformat.reads(t, 4).cells for t in texts), strict=True)
         if a.source != b.source
     ]
     expected = {"test-psnr-values", "test-tv-values", "test-denoise-first", "test-data-values"}
-    assert set(changed) == expected
+    assert set(changed[1:]) == expected
 
 
 def test_private_copy_refuses_what_it_does_not_know(tmp_path):

@@ -2,7 +2,7 @@
 
     mend      puts a damaged notebook in order before it is graded, and says what it did
     collect   finds student and notebook in the files of a learning platform; the table of grades
-    guard     undoes, before each cell, what a notebook has replaced in torch, numpy or the tests
+    guard     undoes, around each cell, what a notebook has replaced in torch, numpy or the tests
 
 The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of it.
 """
@@ -21,9 +21,6 @@ ENVIRONMENT = {
     "MPLBACKEND": "agg",
     "TQDM_DISABLE": "1",
 }
-
-#: Messages on stderr that cost no points; nbgrader gives 0 to a test cell with any other.
-HARMLESS = r"(Warning:|\bit/s\b|\bs/it\b|frozen_modules)"
 
 
 def configure(c, seconds=120):
@@ -63,8 +60,7 @@ def configure(c, seconds=120):
     ]
     c.Autograde.autograde_preprocessors = [
         "dipcourse.grading.mend.GuardedExecute",
-        "nbgrader.preprocessors.IgnorePattern",
-        "nbgrader.preprocessors.LimitOutput",
+        "dipcourse.grading.mend.Shorten",
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
         "nbgrader.preprocessors.CheckCellMetadata",
@@ -74,8 +70,7 @@ def configure(c, seconds=120):
         "dipcourse.grading.mend.HideTests",
         "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
     ]
-    c.IgnorePattern.enabled = True
-    c.IgnorePattern.pattern = HARMLESS
+    c.GenerateFeedback.post_convert_hook = "dipcourse.grading.mend.polish"
     c.Execute.timeout = seconds
     c.Execute.startup_timeout = 300  # importing torch on a busy machine
     c.Execute.store_widget_state = False

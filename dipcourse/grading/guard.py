@@ -1,12 +1,24 @@
-"""In the kernel of a submission: what the tests stand on stays what it was at the start."""
+"""In the kernel of a submission: what the tests stand on stays what it was at the start.
+
+What a notebook replaces in torch, NumPy, IPython or the tests is put back before and after each
+cell; the grader can ask what a test cell replaced, and what was run; files of the course folder are
+refused. This is no sandbox: INSTRUCTORS.md says what it does not cover.
+"""
 
 import builtins
+import json
 import math
 import os
 import sys
+import tempfile
+import warnings
+from pathlib import Path
+from types import FunctionType
 
+import matplotlib.pyplot
 import numpy
 import torch
+import torch._dynamo  # replaces functions of torch when it is imported: the first optimiser does so
 from IPython import get_ipython
 
 from dipcourse import assignment, check, degrade, fit, images, metrics, nets, priors, show
@@ -29,52 +41,115 @@ MODULES = (
     nets,
     priors,
     show,
+    sys.modules[__name__],
 )
-CLASSES = (torch.Tensor, torch.Generator)
+CLASSES = (torch.Tensor, torch.Generator, assignment.given, assignment.unchanged)
+
+#: What the audit hook refuses: files of the course, and all that starts a program.
+FILES = {"open": 1, "os.listdir": 1, "os.scandir": 1, "os.rename": 2, "os.link": 2, "os.remove": 1}
+PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "sqlite3.connect")
 
 
 def start():
-    """Remember the modules, and put them back before each cell of this kernel runs."""
+    """Guard this kernel; nbgrader calls it before the first cell, see ``dipcourse.grading``."""
+    global report
     torch.set_num_threads(1)
-    restore = snapshot()
-    get_ipython().events.register("pre_run_cell", lambda *_: restore())
+    warnings.formatwarning = lambda text, kind, *_: f"{kind.__name__}: {text}\n"  # no test's line
+    shell, found = get_ipython(), []
+    shell.system = lambda command: print(f"not run while grading: {command}")
+
+    def begin(*_):
+        restore()
+        found.clear()
+
+    def end(*_):
+        found.extend(restore())
+
+    def report():
+        end()
+        return json.dumps([shell.history_manager.input_hist_parsed[-1], sorted(set(found))])
+
+    shell.events.register("pre_run_cell", begin)
+    shell.events.register("post_run_cell", end)
+    restore = snapshot(shell=shell)
+    fence(os.environ["DIPCOURSE_COURSE"])
 
 
-def snapshot(modules=MODULES, classes=CLASSES):
-    """Return a function that undoes what has been replaced since.
+def snapshot(modules=MODULES, classes=CLASSES, shell=None):
+    """Return a function that undoes what has been replaced since, and returns its names.
 
     >>> import math
     >>> restore, root = snapshot(), math.sqrt
     >>> math.sqrt = abs
     >>> restore()
+    ['math.sqrt']
     >>> math.sqrt is root
     True
     """
     kept = [(holder, _contents(holder)) for holder in (*modules, *classes)]
-    environment = {name: os.environ.get(name) for name in ("NBGRADER_EXECUTION",)}
-    strict = assignment.strict
-    code = [
-        (value, value.__code__, value.__defaults__)
-        for value in vars(assignment).values()
-        if hasattr(value, "__code__")
-    ]
+    lists = [(owner, name, _copy(getattr(owner, name))) for owner, name in _lists(shell)]
+    grading, strict = os.environ.get("NBGRADER_EXECUTION"), assignment.strict
+    code = {
+        value: (f"{value.__module__}.{name}", value.__code__, value.__defaults__)
+        for _, contents in kept
+        for name, value in contents.items()
+        if isinstance(value, FunctionType)
+    }
 
     def restore():
+        replaced = []
         for holder, contents in kept:
             if not isinstance(holder, type):
                 sys.modules[holder.__name__] = holder
             for name in [n for n in _contents(holder) if n not in contents]:
                 if isinstance(holder, type) and hasattr(super(holder, holder), name):
+                    replaced.append(f"{holder.__name__}.{name}")
                     delattr(holder, name)  # new, and covers a method of the base class
             for name, value in contents.items():
                 if vars(holder).get(name) is not value:
+                    replaced.append(f"{holder.__name__}.{name}")
                     setattr(holder, name, value)
-        for function, its_code, defaults in code:
-            function.__code__, function.__defaults__ = its_code, defaults
-        assignment.strict = strict
-        os.environ.update({k: v for k, v in environment.items() if v is not None})
+        for function, (name, its_code, defaults) in code.items():
+            if function.__code__ is not its_code or function.__defaults__ is not defaults:
+                replaced.append(name)
+                function.__code__, function.__defaults__ = its_code, defaults
+        for owner, name, value in lists:
+            if getattr(owner, name) != value:
+                replaced.append(f"IPython's {name}")
+                setattr(owner, name, _copy(value))
+        if assignment.strict is not strict:
+            replaced.append("dipcourse.assignment.strict")
+            assignment.strict = strict
+        if grading is not None:
+            os.environ["NBGRADER_EXECUTION"] = grading
+        return replaced
 
     return restore
+
+
+def fence(course):
+    """Refuse the files of a course folder, and new programs, for as long as this kernel lives.
+
+    What a notebook needs stays open: its own folder, this package and its pictures, Python's.
+    """
+    course, package = Path(course).resolve(), Path(__file__).resolve().parents[1]
+    places = [os.getcwd(), package, images.folder(), tempfile.gettempdir(), sys.prefix, *sys.path]
+    places += [matplotlib.get_cachedir(), matplotlib.get_configdir()]
+    places = [Path(place).resolve() for place in places]
+    open_ = tuple(f"{place}{os.sep}" for place in places if not course.is_relative_to(place))
+    closed, resolve = f"{course}{os.sep}", os.path.realpath
+
+    def hook(event, arguments):
+        if event in PROGRAMS:
+            raise PermissionError(f"no {event} while a notebook is graded")
+        for path in arguments[: FILES.get(event, 0)]:
+            if isinstance(path, int):  # a file that is open already
+                continue
+            place = resolve(os.fsdecode(path or ".")) + os.sep
+            if place.startswith(closed) and not place.startswith(open_):
+                raise PermissionError(f"{place[:-1]} is closed while a notebook is graded")
+
+    sys.addaudithook(hook)
 
 
 def _contents(holder):
@@ -86,3 +161,23 @@ def _contents(holder):
         if isinstance(holder, type) or not name.startswith("__")
         if name not in ("__class__", "__dict__", "__doc__", "__weakref__")
     }
+
+
+def _lists(shell):
+    """Where IPython keeps what runs around a cell and what rewrites it: (owner, name)."""
+    if shell is None:
+        return []
+    rewriting = ("cleanup_transforms", "line_transforms", "token_transformers")
+    return [
+        (shell.events, "callbacks"),
+        (shell, "ast_transformers"),
+        (shell, "input_transformers_post"),
+        *((shell.input_transformer_manager, name) for name in rewriting),
+    ]
+
+
+def _copy(value):
+    """A copy of a list, or of a dict of lists."""
+    if isinstance(value, dict):
+        return {key: list(one) for key, one in value.items()}
+    return list(value)

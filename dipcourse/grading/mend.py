@@ -1,19 +1,28 @@
 """nbgrader's preprocessors for notebooks that have been through Colab and through many hands."""
 
+import ast
+import html
+import json
 import os
 import re
 from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.notebooknode import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from nbgrader import utils
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from nbgrader.preprocessors import Execute, LimitOutput, NbGraderPreprocessor
+from traitlets import Integer
 
+from dipcourse import handin
 from dipcourse.grading import ENVIRONMENT
 
 HIDDEN = re.compile(r"^.*BEGIN HIDDEN TESTS.*\n(.*\n)*?.*END HIDDEN TESTS.*\n?", re.MULTILINE)
+WRAP = "<style>pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }</style>"
 VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 SCHEMA = 3
 
@@ -30,15 +39,18 @@ class Mend(NbGraderPreprocessor):
         self.student, self.notes = where["student"], []
         released = self.cells_of(where)
         tidy(nb)
+        other, hits = looks_like(nb)
         known = self.identify(nb, released)
-        if not known:
+        mine = sum(released[name].grade or released[name].solution for name in known)
+        if mine == 0 or hits > mine:
+            words = f", but like {other}" if hits else ""
             raise ValueError(
-                f"{self.student}: no cell of {where['notebook']} is left in this notebook; "
+                f"{self.student}: this does not look like {where['notebook']}{words}; "
                 "is it the right file?"
             )
         for name, cell in known.items():
             self.restore(cell, released[name])
-        self.keep_edits(nb, known, released)
+        self.restore_locked(nb, known, released)
         self.add_missing(nb, known, released)
         if self.notes:
             nb.cells.insert(0, new_markdown_cell(report(self.notes), id="mended"))
@@ -133,17 +145,25 @@ class Mend(NbGraderPreprocessor):
             mark["points"] = wanted.points
         cell.metadata["nbgrader"] = NotebookNode(mark)
 
-    def keep_edits(self, nb, known, released):
-        """What a student wrote into a locked cell that is no test runs behind it: imports, say."""
+    def restore_locked(self, nb, known, released):
+        """Give locked cells back their text, tests their hidden part.
+
+        What a student wrote into a locked cell that is no test runs behind it: imports, say.
+        """
         for name, cell in known.items():
-            wanted = released[name]
-            if wanted.grade or not wanted.locked or same_text(cell.source, wanted.source):
+            wanted, written = released[name], cell.source
+            if not wanted.locked:
+                continue
+            cell.source = wanted.source
+            if same_text(written, wanted.source):
+                continue
+            if wanted.grade:
+                self.note(f"the test `{name}` was changed; it is restored")
                 continue
             self.note(f"the locked cell `{name}` was changed; it is restored, your text follows it")
-            copy = new_code_cell(cell.source) if wanted.kind == "code" else None
-            if copy:
+            if wanted.kind == "code":
                 place = next(i for i, one in enumerate(nb.cells) if one is cell)
-                nb.cells.insert(place + 1, copy)
+                nb.cells.insert(place + 1, new_code_cell(written))
 
     def add_missing(self, nb, known, released):
         """Put released cells that are gone back behind the one before them."""
@@ -168,22 +188,77 @@ class Trim(NbGraderPreprocessor):
 
 
 class GuardedExecute(Execute):
-    """nbgrader's execution on one thread, without a GPU: see ``dipcourse.grading.ENVIRONMENT``."""
+    """nbgrader's execution with ``dipcourse.grading.ENVIRONMENT`` and ``guard`` in the kernel."""
 
     def start_new_kernel(self, **options):
-        """Start the kernel with the environment for grading."""
-        options["env"] = {**os.environ, **(options.get("env") or {}), **ENVIRONMENT}
+        """Start the kernel with the environment for grading; we are in the course folder."""
+        course = {"DIPCOURSE_COURSE": os.getcwd()}
+        options["env"] = {**os.environ, **(options.get("env") or {}), **ENVIRONMENT, **course}
         return super().start_new_kernel(**options)
 
     def preprocess_cell(self, cell, resources, index):
-        """Execute a cell; of a test cell's results only its own, the last, is a score."""
+        """Execute a cell; of a test cell's results only its own, the last, is a score.
+
+        nbgrader gives 0 for anything on stderr: in a test cell it becomes plain output.
+        """
         cell, resources = super().preprocess_cell(cell, resources, index)
         if utils.is_grade(cell) and cell.cell_type == "code":
-            values = [o for o in cell.outputs if o.output_type == "execute_result"]
             failed = any(output.output_type == "error" for output in cell.outputs)
+            if not failed and (words := self.foul(cell)):
+                cell.outputs.append(new_output("error", ename="NotCounted", evalue=words))
+                failed = True
+            values = [o for o in cell.outputs if o.output_type == "execute_result"]
             no_scores = values if failed else values[:-1]
             cell.outputs = [o for o in cell.outputs if not any(o is one for one in no_scores)]
+            for output in cell.outputs:
+                if output.output_type == "stream":
+                    output.name = "stdout"
         return cell, resources
+
+    def foul(self, cell):
+        """Why a test that passed does not count, from ``guard`` in the kernel; "" if it does."""
+        ask = "__import__('sys').modules['dipcourse.grading.guard'].report()"
+        message = self.kc.execute("", silent=True, user_expressions={"report": ask})
+        reply = self.wait_for_reply(message)
+        try:
+            text = reply["content"]["user_expressions"]["report"]["data"]["text/plain"]
+            source, replaced = json.loads(ast.literal_eval(text))
+        except (TypeError, KeyError, ValueError, SyntaxError):
+            return "the grader got no answer after this test; it does not count"
+        if source.strip() != TransformerManager().transform_cell(cell.source).strip():
+            return "other code was run than this test; it does not count"
+        if replaced:
+            names = ", ".join(replaced)
+            return (
+                f"what tests stand on was replaced while this one ran ({names}); it does not count"
+            )
+        return ""
+
+
+class Shorten(LimitOutput):
+    """Cuts what a cell prints, and its errors, to so many characters, as well as lines."""
+
+    max_characters = Integer(20_000, help="of one cell").tag(config=True)
+
+    def preprocess_cell(self, cell, resources, index):
+        cell, resources = super().preprocess_cell(cell, resources, index)
+        left, kept = self.max_characters, []
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                if left == 0:
+                    continue
+                output.text, left = self.cut(output.text, left), max(left - len(output.text), 0)
+            elif output.output_type == "error":
+                output.evalue = self.cut(output.evalue, self.max_characters)
+                frames = self.cut("\0".join(output.traceback), self.max_characters)
+                output.traceback = frames.split("\0")
+            kept.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = kept
+        return cell, resources
+
+    def cut(self, text, length):
+        return text if len(text) <= length else text[:length] + "\n... Output truncated ..."
 
 
 class HideTests(NbGraderPreprocessor):
@@ -196,6 +271,23 @@ class HideTests(NbGraderPreprocessor):
                 if output.output_type == "error":
                     output.traceback = short(output, cell.execution_count)
         return cell, resources
+
+
+def polish(notebooks, **_):
+    """Long lines of a feedback page are wrapped, its index names the tests; nbgrader calls it.
+
+    Args:
+        notebooks: paths "autograded/<student>/<assignment>/<notebook>.ipynb".
+    """
+    for place in map(Path, notebooks):
+        page = Path("feedback", *place.parts[-3:]).with_suffix(".html")
+        text = page.read_text(encoding="utf-8").replace("</head>", f"{WRAP}</head>", 1)
+        for cell in nbformat.read(place, as_version=4).cells:
+            title = cell.source.split("\n")[0]
+            if utils.is_grade(cell) and title.startswith("# "):
+                link = f'<a href="#{cell.metadata.nbgrader.grade_id}">'
+                text = text.replace(f"{link}Test cell", link + html.escape(title[2:]))
+        page.write_text(text, encoding="utf-8")
 
 
 def short(error, count):
@@ -229,6 +321,17 @@ def tidy(nb):
         if cell.cell_type == "code":
             cell.setdefault("outputs", [])
             cell.setdefault("execution_count", None)
+
+
+def looks_like(nb):
+    """The assignment of this course whose graded cells a notebook's ids name most, and how many."""
+    marks = [cell.metadata.get("nbgrader") for cell in nb.cells]
+    names = {cell.id for cell in nb.cells}
+    names |= {mark.get("grade_id") for mark in marks if isinstance(mark, dict)}
+    known = json.loads(handin.MANIFEST.read_text(encoding="utf-8"))
+    hits = {assignment: len(names & cells.keys()) for assignment, cells in known.items()}
+    best = max(hits, key=hits.get)
+    return best, hits[best]
 
 
 def retype(cell, kind):
