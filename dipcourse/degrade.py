@@ -83,9 +83,7 @@ class Downsample(nn.Module):
 
     def __init__(self, factor):
         super().__init__()
-        if not isinstance(factor, int) or factor < 2:
-            raise ValueError(f"factor={factor!r}: use a whole number of at least 2")
-        self.factor = factor
+        self.factor = factor = images.whole("factor", factor, 2)
         weights = lanczos_weights(factor)
         self.border = (len(weights) - factor) // 2
         self.register_buffer("kernel", weights[:, None] * weights[None, :])
@@ -94,9 +92,11 @@ class Downsample(nn.Module):
         height, width = x.shape[2:]
         if height % self.factor or width % self.factor:
             fits = height - height % self.factor, width - width % self.factor
+            remedy = (
+                f"crop the picture to {fits[0]} × {fits[1]}" if all(fits) else "use a smaller one"
+            )
             raise ValueError(
-                f"the factor {self.factor} does not divide {height} × {width}: crop the picture "
-                f"to {fits[0]} × {fits[1]}"
+                f"the factor {self.factor} does not divide {height} × {width}: {remedy}"
             )
         channels = x.shape[1]
         kernel = self.kernel.expand(channels, 1, -1, -1)
@@ -231,8 +231,7 @@ def jpeg(x, quality):
     >>> jpeg(torch.full((1, 3, 16, 17), 0.5), quality=10).shape
     torch.Size([1, 3, 16, 17])
     """
-    if not isinstance(quality, int) or not 1 <= quality <= 95:
-        raise ValueError(f"quality={quality!r}: use a whole number from 1 to 95")
+    quality = images.whole("quality", quality, 1, 95)
     file = io.BytesIO()
     eight_bits = (images.to_numpy(x) * 255).round().astype(np.uint8)
     Image.fromarray(eight_bits).save(file, "JPEG", quality=quality, subsampling="4:2:0")

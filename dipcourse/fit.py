@@ -4,6 +4,7 @@ It never sees the clean picture, and it draws nothing: it returns a ``History``.
 """
 
 import copy
+import math
 import os
 import sys
 import time
@@ -67,6 +68,7 @@ def fit(
         z: tensor (1, channels, H, W), the fixed input, or None for a ``PixelImage``.
         y: tensor (1, C, h, w), the measurement.
         operator: A of ``degrade``, from (1, C, H, W) to (1, C, h, w); its mask says what is known.
+            One of your own is a module, and without a mask every value counts as known.
         steps: number of updates N.
         lr: learning rate.
         jitter: standard deviation of fresh normal noise that is added to z at each step.
@@ -108,8 +110,6 @@ def fit(
     >>> round(float(history.loss[0]), 4)
     0.25
     """
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps={steps!r}: use a whole number of at least 1")
     grading = "NBGRADER_EXECUTION" in os.environ
     keep = frame_steps(steps, frames)
     home = next(net.parameters()).device
@@ -129,6 +129,7 @@ def fit(
         precision=precision,
         device=device,
         seed=seed,
+        frames=len(keep),
     )
     quiet = grading if progress is None else not progress
     bar = tqdm(total=steps, unit="step", file=sys.stdout, disable=quiet, ncols=80, mininterval=0.3)
@@ -152,6 +153,9 @@ def fit(
 
 class Stepper:
     """One fit, a step at a time; the arguments are those of ``fit``.
+
+    Args:
+        frames: how many snapshots are planned; only the check of the memory uses it.
 
     Attributes:
         k: number of updates so far.
@@ -186,17 +190,15 @@ class Stepper:
         precision=None,
         device=None,
         seed=0,
+        frames=1,
     ):
-        if not 0 <= average < 1:
-            raise ValueError(f"average={average}: use a decay of at least 0 and below 1")
-        images.require(y, "the measurement y")
-        if z is None and jitter:
-            raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
-        self.device = torch.device(device or best_device())
+        _require(net, z, y, operator, lr, jitter, average)
+        seed = images.whole("seed", seed, 0)
+        self.device = _device(device)
         self.precision = precision or best_precision(self.device)
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r}: use 'float32' or 'bfloat16'")
-        memory.require(net, z, self.precision, self.device)
+        memory.require(net, z, self.precision, self.device, frames, prior is not None)
         memory.reuse()
         layout = _layout(self.device, self.precision)
         self.net = net.to(self.device, memory_format=layout).train()
@@ -207,12 +209,12 @@ class Stepper:
         self.jitter, self.prior, self.average = jitter, prior, average
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.optimizer = _optimizer(optimizer)(net.parameters(), lr=lr)
-        self.known, self.held_out = _split(operator.mask, holdout, self.y)
+        self.known, self.held_out = _split(self.operator, holdout, self.y)
         self.window = None if window is None else _Window(window, seed)
         self.k, self.output, self._sum, self._weight = 0, None, 0, 0
         self._scalars = {"loss": [], "held_out": [], "variance": []}
         self._guard = None if rollback is None else _Rollback(rollback)
-        self._film = {}
+        self._film = _Film()
         self._started = time.perf_counter()
         self.settings = {
             "net": type(net).__name__,
@@ -223,7 +225,7 @@ class Stepper:
             "jitter": jitter,
             "prior": prior is not None,
             "average": average,
-            "window": window,
+            "window": self.window and self.window.width,
             "rollback": rollback,
             "seed": seed,
             "precision": self.precision,
@@ -237,11 +239,7 @@ class Stepper:
         output = self._run(self._jittered())
         measured = self.operator(output)
         if measured.shape != self.y.shape:
-            raise ValueError(
-                f"A(net(z)) has shape {tuple(measured.shape)}, y {tuple(self.y.shape)}: make z so "
-                "that net(z) is as high and wide as the picture (a UNet keeps the size of z, a "
-                "DeepDecoder doubles it at each scale), and y with the same operator"
-            )
+            raise ValueError(_misfit(measured, self.y))
         error = (measured - self.y) ** 2
         loss = _mean(error, self.known)
         if self.prior is not None:
@@ -258,14 +256,14 @@ class Stepper:
 
     def snapshot(self):
         """Keep the current output and running mean as a frame of the film."""
-        self._film[self.k - 1] = _bytes(self.output), _bytes(self.mean)
+        self._film.add(self.k - 1, self.output, self.mean)
 
     def look(self):
         """The last loss as a float; raises FitDiverged if one since the last look is not finite."""
-        recent = torch.stack(self._scalars["loss"][-LOOK_EVERY:])
-        if not torch.isfinite(recent).all() and len(self.history().loss) < self.k:
+        recent = _numbers(self._scalars["loss"][-LOOK_EVERY:])
+        if not np.isfinite(recent).all() and len(self.history().loss) < self.k:
             self.give_up()
-        return recent[-1].item()
+        return float(recent[-1])
 
     def give_up(self):
         """Raise FitDiverged with the steps so far."""
@@ -285,23 +283,21 @@ class Stepper:
         """All steps so far as a ``History``; steps whose loss is not finite are left out."""
         if self.k == 0:
             raise ValueError("no step was finished, so there is no history yet")
-        if self.k - 1 not in self._film:
-            self.snapshot()
+        self.snapshot()
         seconds = time.perf_counter() - self._started
         loss = _numbers(self._scalars["loss"])
         rollbacks = [] if self._guard is None else self._guard.steps
         finite = np.isfinite(loss)
         finite[rollbacks] = True  # undone, so the steps after it are sound
         good = self.k if finite.all() else max(1, int(finite.argmin()))
-        film = {k: pair for k, pair in self._film.items() if k < good} or self._film
-        frames, means = (torch.stack(pictures) for pictures in zip(*film.values(), strict=True))
+        steps, frames, means = self._film.until(good)
         with torch.no_grad():
             final, mean = self._run(self.z).clone().cpu(), self.mean.cpu()
         if good < self.k:  # the weights are lost: the last good frame stands for the end
             final, mean = (pictures[-1:].float() / 255 for pictures in (frames, means))
         return History(
             loss=loss[:good],
-            steps=np.array(list(film)),
+            steps=steps,
             frames=frames,
             means=means,
             final=final,
@@ -327,13 +323,41 @@ class Stepper:
         return self.z.add(noise.as_strided(self.z.shape, self.z.stride()), alpha=self.jitter)
 
     def _record(self, output, loss, error):
-        self._scalars["loss"].append(loss)
+        self._scalars["loss"].append(_number(loss))
         if self.held_out is not None:
-            self._scalars["held_out"].append(_mean(error, self.held_out))
+            self._scalars["held_out"].append(_number(_mean(error, self.held_out)))
         if self.window is not None:
-            self._scalars["variance"].append(self.window.push(output))
+            self._scalars["variance"].append(_number(self.window.push(output)))
         self.output = output
         self.k += 1
+
+
+class _Film:
+    """The kept outputs and running means, in one tensor (F, 2, C, H, W) that doubles when full.
+
+    Kept one by one, they would split the memory like the numbers of ``_number``.
+    """
+
+    def __init__(self):
+        self.steps, self.pictures = [], None
+
+    def add(self, step, output, mean):
+        count = len(self.steps)
+        if step in self.steps:
+            return
+        if count == 0:
+            self.pictures = torch.empty(16, 2, *output.shape[1:], dtype=torch.uint8)
+        elif count == len(self.pictures):
+            full = self.pictures
+            self.pictures = full.new_empty(2 * count, *full.shape[1:])
+            self.pictures[:count] = full
+        self.pictures[count, 0], self.pictures[count, 1] = _bytes(output), _bytes(mean)
+        self.steps.append(step)
+
+    def until(self, end):
+        """Steps, outputs and means before a step, at least one; later frames do not touch them."""
+        count = sum(step < end for step in self.steps) or 1
+        return np.array(self.steps[:count]), *self.pictures[:count].unbind(1)
 
 
 class _Rollback:
@@ -383,9 +407,8 @@ class _Window:
     """The variance of a few values of the output over the last W steps."""
 
     def __init__(self, width, seed):
-        if not isinstance(width, int) or width < 2:
-            raise ValueError(f"window={width!r}: use a whole number of at least 2 steps")
-        self.width, self.seed, self.count, self.values = width, seed, 0, None
+        self.width = images.whole("window", width, 2, unit=" steps")
+        self.seed, self.count, self.values = seed, 0, None
 
     def push(self, output):
         output = output.flatten()
@@ -412,15 +435,14 @@ def frame_steps(steps, frames):
         Set of ints.
 
     Raises:
-        ValueError: fewer than 2 frames.
+        ValueError: less than 1 step or 2 frames, or no whole numbers.
 
     Built in lesson 00 (used).
 
     >>> sorted(frame_steps(101, 6))
     [0, 4, 16, 36, 64, 100]
     """
-    if frames < 2:
-        raise ValueError(f"frames={frames}: keep at least 2, the first and the last")
+    steps, frames = images.whole("steps", steps, 1), images.whole("frames", frames, 2)
     return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}
 
 
@@ -472,6 +494,56 @@ def _layout(device, precision):
     return torch.channels_last if wide or precision == "bfloat16" else torch.contiguous_format
 
 
+def _require(net, z, y, operator, lr, jitter, average):
+    """Refuse here, in plain words, what would go wrong later."""
+    images.require(y, "the measurement y")
+    if not isinstance(operator, torch.nn.Module):
+        raise ValueError(
+            f"the operator is a {type(operator).__name__}: use one of degrade, or a module of "
+            "your own whose forward is A"
+        )
+    if not 0 <= average < 1:
+        raise ValueError(f"average={average}: use a decay of at least 0 and below 1")
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr={lr}: use a learning rate such as 0.01")
+    if not 0 <= jitter < math.inf:
+        raise ValueError(f"jitter={jitter}: use a standard deviation such as 0.03, or 0 for none")
+    if z is None:
+        if jitter:
+            raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
+        return
+    if not isinstance(z, torch.Tensor) or z.ndim != 4:
+        raise ValueError("z is no tensor of shape (1, channels, H, W): use nets.fixed_input")
+    if z.dtype != (dtype := next(net.parameters()).dtype):
+        raise ValueError(f"z has dtype {z.dtype}, the network {dtype}: use z.to({dtype})")
+    if not torch.isfinite(z).all():
+        raise ValueError("z has values that are NaN or infinite: use nets.fixed_input")
+
+
+def _device(name):
+    try:
+        device = torch.device(name or best_device())
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError):  # torch without CUDA raises the first
+        raise ValueError(
+            f"device={name!r}: there is none here. Use device=None, which takes {best_device()!r}"
+        ) from None
+    return device
+
+
+def _misfit(measured, y):
+    shapes = f"A(net(z)) has shape {tuple(measured.shape)}, y {tuple(y.shape)}: "
+    if measured.ndim == 4 and measured.shape[1] != y.shape[1]:
+        return (
+            f"{shapes}the channels differ. Make the network for those of y: "
+            f"preset.make(channels={y.shape[1]}), or out_channels={y.shape[1]} of a network"
+        )
+    return (
+        f"{shapes}make z so that net(z) is as high and wide as the picture (a UNet keeps the size "
+        "of z, a DeepDecoder doubles it at each scale), and y with the same operator"
+    )
+
+
 def _optimizer(name_or_class):
     maker = OPTIMIZERS.get(name_or_class, name_or_class)
     if not callable(maker):
@@ -482,8 +554,9 @@ def _optimizer(name_or_class):
     return maker
 
 
-def _split(mask, holdout, y):
+def _split(operator, holdout, y):
     """The weights of the values that are fitted and of those that are held out; None: all, none."""
+    mask = getattr(operator, "mask", None)  # an operator of one's own need not have one
     if mask is not None and mask.shape[2:] != y.shape[2:]:
         raise ValueError(
             f"the operator's mask has {tuple(mask.shape[2:])} pixels, y {tuple(y.shape[2:])}: "
@@ -491,10 +564,13 @@ def _split(mask, holdout, y):
         )
     if holdout is None:
         return mask, None
+    holdout = torch.as_tensor(holdout)
     if holdout.shape != (1, 1, *y.shape[2:]):
         raise ValueError(
             f"holdout has shape {tuple(holdout.shape)}, needed is {(1, 1, *y.shape[2:])}"
         )
+    if not ((holdout == 0) | (holdout == 1)).all():
+        raise ValueError("holdout holds only 1 (held out) and 0 (fitted): use (holdout > 0.5)")
     all_known = torch.ones_like(y[:, :1]) if mask is None else mask
     held_out = all_known * holdout.to(all_known)
     known = all_known - held_out
@@ -513,8 +589,19 @@ def _bytes(x):
     return (x[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu()
 
 
+def _number(value):
+    """A float, but from a GPU a tensor: it need not be waited for.
+
+    On the CPU small tensors that are kept would lie between the large ones that come and go: the
+    gaps no longer fit, and the memory grows by a picture at each step.
+    """
+    return value.item() if value.device.type == "cpu" else value
+
+
 def _numbers(values, count=None):
-    return torch.stack(values[:count]).float().cpu().numpy() if values else None
+    if not values:
+        return None
+    return torch.stack([torch.as_tensor(v) for v in values[:count]]).float().cpu().numpy()
 
 
 def _answer_interrupt(give_up):

@@ -4,6 +4,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ class History:
         np.savez_compressed(
             path,
             format=FORMAT,
-            about=json.dumps(about),
+            about=json.dumps(about, default=float),  # lr may be a number of NumPy
             loss=self.loss,
             steps=self.steps,
             rollbacks=self.rollbacks,
@@ -105,12 +106,14 @@ class History:
 
     @classmethod
     def load(cls, path):
-        """Read a file written by ``save``, rounded or not.
+        """Read a file written by ``save``, rounded or not; .npz may be left out, as there.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is cut off, is not a History, or comes from a newer version.
         """
+        if not Path(path).is_file() and Path(f"{path}.npz").is_file():
+            path = f"{path}.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
                 data = {key: file[key] for key in file.files}

@@ -3,6 +3,7 @@
 Everywhere else a picture is a tensor of shape (1, C, H, W), float32, values in [0, 1].
 """
 
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def load(name_or_path, size=None, grey=None):
 
     Raises:
         FileNotFoundError: there is no such name and no such file.
-        ValueError: not a picture, values that are not finite, or smaller than 8 pixels.
+        ValueError: not a picture, a damaged file, values that are not finite, floats outside
+            [0, 1], 32-bit integers (where is white?), or smaller than 8 pixels.
 
     Source: astronaut, chelsea, … come with scikit-image (images/CREDITS.md).
     Built in lesson 00.
@@ -62,9 +64,13 @@ def load(name_or_path, size=None, grey=None):
     path = _find(name_or_path)
     try:
         with Image.open(path) as file:
-            x = from_numpy(_array(ImageOps.exif_transpose(file)))
+            x = from_numpy(_array(ImageOps.exif_transpose(file), path, file.format))
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not a picture that Pillow can read. Save it as PNG.") from None
+    except (OSError, SyntaxError) as error:
+        if getattr(error, "errno", None):  # the system's own words, such as "permission denied"
+            raise
+        raise ValueError(f"{path} is cut off or damaged ({error}): get the file again") from None
     if size is not None:
         x = _square(x, size)
     if grey is True and x.shape[1] == 3:
@@ -167,6 +173,38 @@ def require(x, name="x", finite=True):
     return x
 
 
+def whole(name, value, low, high=None, unit=""):
+    """Return value as an int if it is a whole number in its range, else raise ValueError.
+
+    Args:
+        name: what to call it in the message.
+        value: an int or an integer of NumPy; a boolean is none.
+        low: the smallest number that is allowed.
+        high: the largest one, or None.
+        unit: what stands behind the number in the message, such as " pixels".
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: no whole number, or out of range.
+
+    Built in lesson 00 (used).
+
+    >>> whole("size", np.int64(64), low=8)
+    64
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    fits = number is not None and low <= number and (high is None or number <= high)
+    if isinstance(value, bool) or not fits:
+        span = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name}={value!r}: use a whole number {span}{unit}")
+    return number
+
+
 def _find(name_or_path):
     if name_or_path in PHOTOS:
         own = folder() / f"{name_or_path}.png"
@@ -184,21 +222,27 @@ def _find(name_or_path):
     )
 
 
-def _array(image):
+def _array(image, path, kind):
     """A Pillow image of any mode as an array that from_numpy takes."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return np.asarray(image).astype(np.uint16)
-    if image.mode == "F":
-        return np.asarray(image)
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in ("PNG", "PPM")):
+        return np.asarray(image).astype(np.uint16)  # older Pillows say "I" for 16 bits
+    if image.mode in ("I", "F"):
+        array = np.asarray(image)
+        if array.min() < 0 or array.max() > 1:
+            raise ValueError(
+                f"{path} holds {array.dtype} values from {array.min():g} to {array.max():g}, and "
+                "nothing says which is white: save it with 8 or 16 bits, or as floats in [0, 1]"
+            )
+        return array
+    grey = image.mode in ("1", "L", "LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    return np.asarray(image.convert("L" if grey else "RGB"))
 
 
 def _square(x, size):
-    if not isinstance(size, int) or size < SMALLEST:
-        raise ValueError(f"size={size!r}: use a whole number of at least {SMALLEST} pixels")
+    size = whole("size", size, SMALLEST, unit=" pixels")
     side = min(x.shape[2:])
     top, left = (x.shape[2] - side) // 2, (x.shape[3] - side) // 2
     x = x[:, :, top : top + side, left : left + side]

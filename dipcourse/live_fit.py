@@ -39,9 +39,10 @@ class FitPanel(LivePanel):
             images.require(reference, "the reference")
         self._net, self._home = net, next(net.parameters()).device
         self._start = copy.deepcopy(net.state_dict())
-        self._make = partial(Stepper, net, z, y, operator, **settings)
+        self._keep = frame_steps(steps, frames)
+        self._make = partial(Stepper, net, z, y, operator, frames=len(self._keep), **settings)
         self._y, self._reference, self._hidden = y, reference, _hidden(operator)
-        self._limit, self._keep = steps, frame_steps(steps, frames)
+        self._limit = steps
         self._busy = self._late = False
         self.sliders = {"lr": _lr_slider(lr)}
         if z is not None:
@@ -315,13 +316,12 @@ def advance(stepper, limit, keep, budget, clock=time.perf_counter):
 
 def _hidden(operator):
     """Where the operator hides pixels: tensor (1, 1, H, W), or None."""
-    if operator.mask is None or operator.mask.all():
-        return None
-    return 1 - operator.mask
+    mask = getattr(operator, "mask", None)
+    return None if mask is None or mask.all() else 1 - mask
 
 
 def _lr_slider(lr):
-    if not lr > 0:
+    if not 0 < lr < math.inf:
         raise ValueError(f"lr={lr}: use a learning rate above 0")
     middle = math.log10(lr)
     return widgets.FloatLogSlider(
@@ -330,6 +330,8 @@ def _lr_slider(lr):
 
 
 def _jitter_slider(jitter):
+    if not 0 <= jitter < math.inf:
+        raise ValueError(f"jitter={jitter}: use a standard deviation of at least 0")
     top = max(0.1, 3 * jitter)
     return widgets.FloatSlider(
         value=jitter, min=0, max=top, step=top / 30, readout_format=".3f", **_look("jitter")

@@ -2,26 +2,37 @@
 
 import copy
 import ctypes
+import math
 import sys
+from pathlib import Path
 
 import psutil
 import torch
 
 SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
-WORKSPACE = 1.25  # convolutions and the backward pass hold more than the layers keep
+WORKSPACE = 1.5  # convolutions and the backward pass hold more than the layers keep
+COPIES = 12  # of the output, float32: the step's own, the running mean's, and gaps between them
+PRIOR = 3  # more of them if there is a prior: what total variation keeps
+CONTAINERS = {  # what Docker or a JupyterHub may set, cgroup version 2 and 1: limit and use
+    "/sys/fs/cgroup": ("memory.max", "memory.current"),
+    "/sys/fs/cgroup/memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 
 
-def needed(net, z, precision="float32"):
+def needed(net, z, precision="float32", frames=0, prior=False):
     """The memory that a fit of net will take, estimated from a run on a piece of z.
 
     Args:
         net: the module that ``fit`` would change.
         z: tensor (1, channels, H, W), its input, or None.
         precision: "float32" or "bfloat16".
+        frames: number of snapshots, each of the output and of the running mean.
+        prior: whether the loss has one.
 
     Returns:
         Bytes: what the layers keep for the backward pass, the weights, their gradient and Adam's
-        two moments. None if the module does not run on a piece of z.
+        two moments, the copies of the output that a step makes, and the film. None if the module
+        does not run on a piece of z.
 
     Built in lesson 00 (used).
 
@@ -44,13 +55,15 @@ def needed(net, z, precision="float32"):
             torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
             torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),
         ):
-            copy.deepcopy(net).cpu()(piece)
+            values = copy.deepcopy(net).cpu()(piece).numel()
     except Exception:  # a student's own module may do anything; a fit that is not checked may run
         return None
     scale = 1 if z is None else z[0, 0].numel() / piece[0, 0].numel()
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
     layers = sum(storages.values()) - weights  # the layers keep them too
-    return round(WORKSPACE * scale * max(layers, 0) + 4 * weights)
+    picture = scale * 4 * values
+    copies = COPIES + PRIOR * prior + frames * 2 / 4  # two snapshots of a byte for four
+    return round(WORKSPACE * scale * max(layers, 0) + 4 * weights + copies * picture)
 
 
 def free(device):
@@ -69,8 +82,24 @@ def free(device):
     """
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available if device.type == "cpu" else None
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    if device.type != "cpu":
+        return None
+    return min(psutil.virtual_memory().available, *(_left(k, *v) for k, v in CONTAINERS.items()))
+
+
+def _left(folder, limit, used):
+    """What is left of a container's limit, in bytes; the files that it caches give way."""
+    try:
+        limit, used, stat = (
+            Path(folder, name).read_text() for name in (limit, used, "memory.stat")
+        )
+        counts = dict(line.split() for line in stat.splitlines())
+        cached = counts.get("total_inactive_file", counts.get("inactive_file", 0))
+        return int(limit) - int(used) + int(cached)
+    except (OSError, ValueError):  # there is no container, or its limit is "max"
+        return math.inf
 
 
 def reuse():
@@ -88,7 +117,7 @@ def reuse():
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
-def require(net, z, precision, device):
+def require(net, z, precision, device, frames=0, prior=False):
     """Check that a fit will fit in memory.
 
     Args:
@@ -96,6 +125,8 @@ def require(net, z, precision, device):
         z: tensor (1, channels, H, W), its input, or None.
         precision: "float32" or "bfloat16".
         device: where the fit is to run.
+        frames: number of snapshots, which lie in the memory of the CPU.
+        prior: whether the loss has one.
 
     Raises:
         MemoryError: it will not; the message says what to reduce.
@@ -104,7 +135,8 @@ def require(net, z, precision, device):
 
     >>> require(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
     """
-    want, have = needed(net, z, precision), free(device)
+    frames = frames if torch.device(device).type == "cpu" else 0
+    want, have = needed(net, z, precision, frames, prior), free(device)
     if want is not None and have is not None and want > have:
         raise MemoryError(
             f"this fit needs about {want / 1e9:.1f} GB, and {have / 1e9:.1f} GB are free on "

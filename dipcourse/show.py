@@ -85,7 +85,7 @@ def images(
     """Show pictures side by side, all on the same scale of grey.
 
     Args:
-        pictures: dict of title → tensor (1, C, H, W).
+        pictures: dict of title → tensor (1, C, H, W). Numbers may be titles.
         reference: the clean image, tensor (1, C, H, W). Pictures of its size get their PSNR
             (in dB) as a caption.
         hidden: tensor (1, 1, H, W), 1 where pixels were hidden: PSNR is taken over these alone.
@@ -108,8 +108,11 @@ def images(
     >>> images({"black": torch.zeros(1, 1, 8, 8)}).alt
     'A picture: black.'
     """
-    if not pictures:
-        raise ValueError("no pictures: give a dict such as {'noisy': y}")
+    if not isinstance(pictures, dict) or not pictures:
+        is_dict = isinstance(pictures, dict)
+        got = "no pictures" if is_dict else f"pictures is a {type(pictures).__name__}"
+        raise ValueError(f"{got}: give a dict such as {{'noisy': y}}")
+    pictures = {str(title): x for title, x in pictures.items()}
     low, high = limits
     if not low < high:
         raise ValueError(f"limits={limits}: give the value drawn black, then the value drawn white")
@@ -166,7 +169,7 @@ def curves(
     >>> curves({"loss": [3, 2, 1]}).alt
     'Line chart over step. loss: from 3 at 0 to 1 at 2.'
     """
-    if not 1 <= len(series) <= len(COLOURS):
+    if not isinstance(series, dict) or not 1 <= len(series) <= len(COLOURS):
         raise ValueError(
             f"{len(series)} curves: give a dict of one to {len(COLOURS)} curves, such as "
             "{'loss': history.loss}"

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -119,6 +120,12 @@ def test_jpeg_gets_worse_with_its_quality_and_loses_colours_first():
     assert degrade.jpeg(stripes, 95)[:, 0].std() < 0.2 * stripes[:, 0].std()
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    x = images.load("face", 64)
+    assert torch.equal(degrade.jpeg(x, np.int64(20)), degrade.jpeg(x, 20))
+    assert torch.equal(degrade.Downsample(np.uint8(2))(x), degrade.Downsample(2)(x))
+
+
 def test_operators_have_nothing_to_train():
     for operator, _ in OPERATORS:
         assert not list(operator.parameters())
@@ -234,6 +241,7 @@ def test_each_way_of_shuffling_moves_what_it_says():
     ("wrong", "words"),
     [
         (lambda x: degrade.Downsample(3)(x), "does not divide 16 × 16: crop the picture to 15"),
+        (lambda x: degrade.Downsample(32)(x), "does not divide 16 × 16: use a smaller one"),
         (lambda x: degrade.Downsample(1), "factor=1"),
         (lambda x: degrade.Downsample(2.0), "factor=2.0"),
         (lambda x: degrade.Mask(torch.ones(1, 1, 8, 8))(x), r"\(8, 8\) pixels"),
@@ -251,6 +259,7 @@ def test_each_way_of_shuffling_moves_what_it_says():
         (lambda x: degrade.jpeg(x, 0), "from 1 to 95"),
         (lambda x: degrade.jpeg(x, 96), "from 1 to 95"),
         (lambda x: degrade.jpeg(x, 0.5), "quality=0.5"),
+        (lambda x: degrade.jpeg(x, True), "quality=True"),
         (lambda x: degrade.jpeg(x[0], 10), "of shape"),
         (lambda x: degrade.text_mask(16, 16, "  "), "one letter"),
         (lambda x: degrade.text_mask(16, 16, size=3), "5 pixels"),

@@ -15,14 +15,18 @@ from dipcourse import degrade, fit, images, memory, metrics, nets, priors
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def small_fit(operator=None, y=None, steps=12, seed=0, **settings):
+def small_fit(operator=None, y=None, steps=12, seed=0, z=None, **settings):
     """A short fit of a small U-Net to a noisy face."""
     torch.manual_seed(seed)
     net = nets.UNet(8, 3, widths=(8, 8), skip=2)
-    z = nets.fixed_input(8, 32, 32, seed)
+    z = nets.fixed_input(8, 32, 32, seed) if z is None else z
     y = noisy_face() if y is None else y
     settings = {"precision": "float32", "progress": False, "seed": seed, **settings}
     return fit.fit(net, z, y, operator or degrade.Identity(), steps=steps, **settings)
+
+
+def half_of(side):
+    return degrade.hole_mask(side, side, 0, 0, side, side // 2)
 
 
 def noisy_face():
@@ -299,11 +303,67 @@ def test_batch_norm_stays_in_train_mode():
         ({"y": torch.zeros(1, 3, 16, 16)}, "as high and wide"),
         ({"y": torch.full((1, 3, 32, 32), float("nan"))}, "y has 3072 values that are NaN"),
         ({"operator": degrade.Mask(torch.ones(1, 1, 16, 16))}, "mask has"),
+        ({"steps": True}, "steps=True"),
+        ({"frames": 2.5}, "frames=2.5"),
+        ({"window": 2.5}, "at least 2 steps"),
+        *(({"holdout": v * half_of(32)}, "only 1 .held out") for v in (255, 0.5, -1, np.nan)),
+        ({"y": torch.zeros(1, 1, 32, 32)}, r"channels differ.*preset\.make\(channels=1\)"),
+        *(({"device": name}, "there is none here.*device=None") for name in ("cuda:99", "gpu")),
+        ({"z": nets.fixed_input(8, 32, 32).double()}, r"z has dtype torch\.float64.*z\.to\("),
+        ({"z": torch.ones(1, 8, 32, 32).long()}, r"z has dtype torch\.int64.*z\.to\("),
+        ({"z": torch.full((1, 8, 32, 32), np.nan)}, "z has values that are NaN"),
+        ({"z": np.zeros((1, 8, 32, 32), np.float32)}, "fixed_input"),
+        ({"z": torch.zeros(8, 32, 32)}, "fixed_input"),
+        *(({"jitter": v}, "jitter=.*such as 0.03") for v in (-1.0, np.nan, np.inf)),
+        *(({"lr": v}, "lr=.*such as 0.01") for v in (-1.0, np.nan, np.inf)),
+        ({"lr": np.nan, "optimizer": "gradient descent"}, "lr=nan"),
+        ({"operator": lambda x: x}, "operator is a function.*module"),
     ],
 )
 def test_bad_arguments_are_named_with_a_remedy(settings, words):
     with pytest.raises(ValueError, match=words):
         small_fit(**settings)
+
+
+def test_numbers_and_masks_of_numpy_are_taken(tmp_path):
+    three = np.int64(3)
+    settings = {"frames": three, "window": three, "seed": three}
+    z = nets.fixed_input(8, 32, 32, seed=3)
+    history = small_fit(
+        steps=three, z=z, **settings, lr=np.float32(1 / 64), holdout=half_of(32).numpy()
+    )
+    history.save(tmp_path / "fit.npz")
+    again = small_fit(steps=3, seed=3, lr=1 / 64, holdout=half_of(32))
+    assert history.steps.tolist() == [0, 2]
+    assert type(history.settings["window"]) is int
+    assert np.array_equal(history.loss, again.loss)
+
+
+def test_an_operator_of_ones_own_needs_no_mask():
+    class Own(nn.Module):
+        def forward(self, x):
+            return x
+
+    assert np.array_equal(small_fit(Own()).loss, small_fit().loss)
+
+
+def test_the_film_grows_and_earlier_histories_stay():
+    y = torch.rand(1, 3, 8, 8)
+    stepper = fit.Stepper(nets.PixelImage(torch.zeros_like(y)), None, y, degrade.Identity(), lr=0.1)
+    outputs, means, early = [], [], None
+    for k in range(40):
+        stepper.step()
+        stepper.snapshot()
+        stepper.snapshot()  # the same step: one frame
+        outputs.append(fit._bytes(stepper.output))
+        means.append(fit._bytes(stepper.mean))
+        if k == 9:
+            early = stepper.history()
+    late = stepper.history()
+    for history, count in ((early, 10), (late, 40)):
+        assert history.steps.tolist() == list(range(count))
+        assert torch.equal(history.frames, torch.stack(outputs[:count]))
+        assert torch.equal(history.means, torch.stack(means[:count]))
 
 
 def test_jitter_needs_an_input():

@@ -38,6 +38,20 @@ def test_what_is_saved_is_loaded(history, tmp_path):
             assert got == want, name
 
 
+def test_a_bare_name_is_saved_and_loaded(history, tmp_path):
+    history.save(tmp_path / "run")
+    assert torch.equal(History.load(tmp_path / "run").frames, history.frames)
+    assert torch.equal(History.load(str(tmp_path / "run.npz")).frames, history.frames)
+    with pytest.raises(FileNotFoundError, match="walk"):
+        History.load(tmp_path / "walk")
+
+
+def test_settings_may_be_numbers_of_numpy(history, tmp_path):
+    history.settings["lr"] = np.float32(0.5)
+    history.save(tmp_path / "fit.npz")
+    assert History.load(tmp_path / "fit.npz").settings["lr"] == 0.5
+
+
 def test_frames_are_pictures(history):
     assert history.frame(2).shape == (1, 3, 8, 9)
     assert torch.equal(history.frame(2)[0] * 255, history.frames[2].float())

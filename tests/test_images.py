@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,9 @@ def test_sixteen_bits_grey(tmp_path):
 
 
 def test_grey_with_alpha_and_black_and_white(tmp_path):
+    faint = images.load(saved(tmp_path, Image.new("LA", (9, 9), (100, 255)), "faint.png"))
+    assert faint.shape == (1, 1, 9, 9)
+    assert torch.allclose(faint, torch.tensor(100 / 255))
     assert images.load(saved(tmp_path, Image.new("LA", (9, 9), (0, 0)))).min() == 1
     assert images.load(saved(tmp_path, Image.new("1", (9, 9), 1))).shape == (1, 1, 9, 9)
 
@@ -87,13 +92,40 @@ def test_exif_rotation_is_applied(tmp_path):
     assert torch.equal(upright, torch.rot90(plain, -1, (2, 3)))
 
 
+def test_floats_are_kept_and_older_pillows_say_integers_for_sixteen_bits(tmp_path):
+    floats = Image.fromarray(RAMP.astype(np.float32) / 255)
+    x = images.load(saved(tmp_path, floats, "f.tiff"))
+    assert torch.equal(x[0, 0], torch.from_numpy(RAMP.astype(np.float32) / 255))
+    old = Image.fromarray(RAMP.astype(np.int32) * 257)
+    assert images._array(old, "old.png", "PNG").dtype == np.uint16
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def tiff(folder, array):
+    return saved(folder, Image.fromarray(array), "n.tiff")
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.png", "p.gif", "p.tiff", "p.webp"])
+def test_a_cut_off_file_is_named(tmp_path, name):
+    noise = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match=f"{re.escape(name)} is cut off or damaged.* again"):
+        images.load(cut(saved(tmp_path, Image.fromarray(noise), name)))
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda p: p / "missing.png", "astronaut"),
         (lambda p: (p / "x.png").write_text("no picture") and p / "x.png", "Pillow"),
         (lambda p: saved(p, Image.new("L", (1, 1))), "1 × 1"),
-        (lambda p: saved(p, Image.fromarray(np.full((9, 9), np.nan, np.float32)), "n.tiff"), "NaN"),
+        (lambda p: tiff(p, np.full((9, 9), np.nan, np.float32)), "NaN"),
+        (lambda p: tiff(p, RAMP.astype(np.float32)), "n.tiff holds float32 values from 0 to 255"),
+        (lambda p: tiff(p, RAMP.astype(np.int32)), "n.tiff holds int32 .*8 or 16 bits"),
+        (lambda p: tiff(p, RAMP.astype(np.int32) << 16), "which is white"),
     ],
 )
 def test_bad_files_are_named_with_a_remedy(tmp_path, make, words):
@@ -101,7 +133,11 @@ def test_bad_files_are_named_with_a_remedy(tmp_path, make, words):
         images.load(make(tmp_path))
 
 
-@pytest.mark.parametrize("size", [0, 3, 64.0, "64"])
+def test_a_size_of_numpy_is_a_size():
+    assert torch.equal(images.load("face", np.int64(64)), images.load("face", 64))
+
+
+@pytest.mark.parametrize("size", [0, 3, 64.0, "64", True])
 def test_a_bad_size_is_refused(size):
     with pytest.raises(ValueError, match="size="):
         images.load("face", size)

@@ -242,6 +242,11 @@ def test_an_interrupt_is_a_pause():
     ("options", "words"),
     [
         ({"lr": 0}, "above 0"),
+        ({"lr": math.inf}, "above 0"),
+        ({"steps": 0}, "steps=0"),
+        ({"steps": 1.5}, "steps=1.5"),
+        ({"jitter": math.nan}, "jitter=nan"),
+        ({"jitter": -1}, "jitter=-1"),
         ({"reference": np.zeros((8, 8))}, "the reference is a ndarray"),
         ({"frames": 1}, "at least 2"),
         ({"window": 1}, "at least 2 steps"),
@@ -250,6 +255,23 @@ def test_an_interrupt_is_a_pause():
 def test_bad_settings_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         make(**options)
+
+
+def test_an_operator_of_ones_own_needs_no_mask():
+    class Own(torch.nn.Module):
+        def forward(self, x):
+            return x
+
+    panel = make(operator=Own(), reference=photo())
+    tick(panel)
+    assert f"output: {metrics.psnr(panel._stepper.output, photo()):.1f} dB (" in panel.html
+
+
+def test_the_film_is_counted_before_the_panel_is_made(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fit.memory, "require", lambda *arguments: asked.append(arguments))
+    make(steps=200, frames=9, prior=torch.sum)
+    assert asked[0][-2:] == (9, True)
 
 
 def test_another_thread_hands_its_ticks_over():

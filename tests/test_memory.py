@@ -1,8 +1,12 @@
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import torch
 from torch import nn
 
-from dipcourse import memory, nets
+from dipcourse import memory, nets, presets
 
 
 def test_it_counts_what_the_layers_keep_and_four_copies_of_the_weights():
@@ -10,7 +14,8 @@ def test_it_counts_what_the_layers_keep_and_four_copies_of_the_weights():
     z = torch.zeros(1, 4, 64, 64)
     kept = 4 * (4 + 8) * 64 * 64  # the input of the convolution and the output of the sigmoid
     weights = 4 * 4 * 8
-    want = memory.WORKSPACE * kept + 4 * weights
+    output = 4 * 8 * 64 * 64
+    want = memory.WORKSPACE * kept + 4 * weights + memory.COPIES * output
     assert abs(memory.needed(net, z) - want) <= memory.WORKSPACE * weights
 
 
@@ -34,8 +39,92 @@ def test_the_net_is_not_touched_and_a_net_that_will_not_run_is_not_judged():
     assert memory.needed(nn.Linear(3, 3), torch.zeros(1, 8, 32, 32)) is None
 
 
-def test_pixels_need_no_more_than_their_copies():
-    assert memory.needed(nets.PixelImage(torch.zeros(1, 3, 8, 8)), None) == 4 * 4 * 3 * 64
+def test_pixels_need_their_copies_the_prior_and_the_film():
+    net, picture = nets.PixelImage(torch.zeros(1, 3, 8, 8)), 4 * 3 * 64
+    assert memory.needed(net, None) == (4 + memory.COPIES) * picture
+    film = 60 * 2 * 3 * 64  # bytes
+    want = (4 + memory.COPIES + memory.PRIOR) * picture + film
+    assert memory.needed(net, None, frames=60, prior=True) == want
+
+
+@pytest.mark.parametrize("task", presets.TABLE)
+@pytest.mark.parametrize(("scale", "limit"), [("laptop", 2e9), ("paper", 12e9)])
+def test_every_preset_fits_into_its_machine(task, scale, limit):
+    net, z = presets.get(task, scale).make()
+    assert memory.needed(net, z, frames=60) < limit
+
+
+FITS = {  # name: picture's side, steps, prior, network
+    "many steps and frames": (512, 300, None, "nets.PixelImage(torch.zeros_like(y)), None"),
+    "prior": (1024, 9, "priors.total_variation", "nets.PixelImage(torch.zeros_like(y)), None"),
+    "network": (384, 3, None, "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 384, 384)"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", FITS)
+def test_the_estimate_is_near_what_a_fit_takes(name):
+    side, steps, prior, net_and_z = FITS[name]
+    code = f"""
+        import torch
+        from dipcourse import degrade, fit, memory, nets, priors
+
+        def used(line):
+            status = dict(line.split(":") for line in open("/proc/self/status"))
+            return 1024 * int(status[line].split()[0])
+
+        def run(net, z, y, steps):
+            fit.fit(net, z, y, degrade.Identity(), steps=steps, prior={prior},
+                    precision="float32", device="cpu", progress=False)
+
+        y = torch.rand(1, 3, 16, 16)
+        run(nets.UNet(8, 3, (8,)), nets.fixed_input(8, 16, 16), y, 2)  # libraries take some
+        y = torch.rand(1, 3, {side}, {side})
+        net, z = {net_and_z}
+        before = used("VmRSS")
+        want = memory.needed(net, z, "float32", min({steps}, 60), {bool(prior)})
+        run(net, z, y, {steps})
+        print(want / (used("VmHWM") - before))
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    assert 0.5 < float(process.stdout) < 1.6
+
+
+def container(folder, **files):
+    for name, content in files.items():
+        (folder / f"memory.{name}").write_text(f"{content}\n")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, version):
+    (names,) = list(memory.CONTAINERS.values())[2 - version :][:1]
+    monkeypatch.setattr(memory, "CONTAINERS", {tmp_path: names})
+    everything = memory.free("cpu")
+    limit, used = (name.removeprefix("memory.") for name in names)
+    cache = {1: "inactive_file 1\ntotal_inactive_file 200000", 2: "anon 7\ninactive_file 200000"}
+    container(tmp_path, **{limit: 10**6, used: 900_000, "stat": cache[version]})
+    assert memory.free("cpu") == 300_000  # cached files give way
+    for unlimited in ("max", 2**63 - 4096):
+        container(tmp_path, **{limit: unlimited})
+        assert memory.free("cpu") == pytest.approx(everything, rel=0.2)
+
+
+def test_what_torch_holds_for_reuse_on_a_gpu_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert memory.free("cuda") == 40
+
+
+def test_the_film_is_not_on_the_gpu(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 10**6)
+    net = nets.PixelImage(torch.zeros(1, 3, 64, 64))
+    memory.require(net, None, "float32", "cuda", frames=60)
+    with pytest.raises(MemoryError):
+        memory.require(net, None, "float32", "cpu", frames=60)
 
 
 def test_the_message_says_what_to_reduce(monkeypatch):

@@ -113,6 +113,12 @@ def test_legible_in_a_notebook(figures, count, size):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_numbers_may_be_titles(figures):
+    alt = show.images({1: noise(1, 8, 8), 0.5: noise(1, 8, 8)}).alt
+    assert alt == "2 pictures side by side: 1; 0.5."
+    assert [text.get_text() for text in figures[0].texts] == ["1", "0.5"]
+
+
 def test_zoom_shows_the_square_enlarged():
     x = torch.zeros(1, 1, 32, 32)
     x[:, :, 8:16, 16:24] = 1
@@ -225,6 +231,9 @@ def test_strip_takes_first_and_last():
     ("call", "words"),
     [
         (lambda x: show.images({}), "no pictures"),
+        (lambda x: show.images(x), "is a Tensor: give a dict"),
+        (lambda x: show.images([x]), "is a list: give a dict"),
+        (lambda x: show.curves(torch.ones(5)), "give a dict"),
         (lambda x: show.images({"mine": x.numpy()}), "the picture 'mine' is a ndarray"),
         (lambda x: show.images({"mine": x * np.nan}), "the picture 'mine' has .* NaN"),
         (lambda x: show.images({"mine": x}, reference=x[0]), "the reference has shape"),
