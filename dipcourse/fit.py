@@ -283,14 +283,15 @@ class Stepper:
         """All steps so far as a ``History``; steps whose loss is not finite are left out."""
         if self.k == 0:
             raise ValueError("no step was finished, so there is no history yet")
-        self.snapshot()
+        film = self._film.copy()  # the last step belongs to this history, not to later ones
+        film.add(self.k - 1, self.output, self.mean)
         seconds = time.perf_counter() - self._started
         loss = _numbers(self._scalars["loss"])
         rollbacks = [] if self._guard is None else self._guard.steps
         finite = np.isfinite(loss)
         finite[rollbacks] = True  # undone, so the steps after it are sound
         good = self.k if finite.all() else max(1, int(finite.argmin()))
-        steps, frames, means = self._film.until(good)
+        steps, frames, means = film.until(good)
         with torch.no_grad():
             final, mean = self._run(self.z).clone().cpu(), self.mean.cpu()
         if good < self.k:  # the weights are lost: the last good frame stands for the end
@@ -354,8 +355,15 @@ class _Film:
         self.pictures[count, 0], self.pictures[count, 1] = _bytes(output), _bytes(mean)
         self.steps.append(step)
 
+    def copy(self):
+        """A film that grows by itself."""
+        film = _Film()
+        film.steps = list(self.steps)
+        film.pictures = None if self.pictures is None else self.pictures.clone()
+        return film
+
     def until(self, end):
-        """Steps, outputs and means before a step, at least one; later frames do not touch them."""
+        """Steps, outputs and means before a step, at least one."""
         count = sum(step < end for step in self.steps) or 1
         return np.array(self.steps[:count]), *self.pictures[:count].unbind(1)
 

@@ -11,6 +11,7 @@ import weakref
 from functools import partial
 
 import ipywidgets as widgets
+import torch
 
 from dipcourse import images, metrics
 from dipcourse._live import PAUSE, LivePanel, error_text
@@ -35,8 +36,7 @@ class FitPanel(LivePanel):
     """
 
     def __init__(self, net, z, y, operator, *, reference, steps, lr, jitter, frames, **settings):
-        if reference is not None:
-            images.require(reference, "the reference")
+        _require_reference(reference, operator, y)
         self._net, self._home = net, next(net.parameters()).device
         self._start = copy.deepcopy(net.state_dict())
         self._keep = frame_steps(steps, frames)
@@ -47,12 +47,17 @@ class FitPanel(LivePanel):
         self.sliders = {"lr": _lr_slider(lr)}
         if z is not None:
             self.sliders["jitter"] = _jitter_slider(jitter)
+        elif jitter:
+            raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
         self.play = widgets.Play(min=0, max=10**6, interval=INTERVAL, show_repeat=False)
         self._playing = "playing" if self.play.has_trait("playing") else "_playing"  # ipywidgets 7
         buttons = {"One step": self.step, "Restart": self.restart}
         super().__init__(
             [
-                widgets.HBox([self.play, *(self._button(*item) for item in buttons.items())]),
+                widgets.HBox(
+                    [self.play, *(self._button(*item) for item in buttons.items())],
+                    layout={"flex_flow": "row wrap"},
+                ),
                 *self.sliders.values(),
             ],
             alt="a panel with a fit: start, pause, one step, stop, restart",
@@ -148,7 +153,7 @@ class FitPanel(LivePanel):
             self._in_main_thread(partial(self._draw, state))
 
     def _viewed(self, change):
-        if change.old and not change.new:  # the output was cleared
+        if change.old:  # the output was cleared, or the page was loaded anew: nothing ticks
             self.pause()
 
     def _advance(self, budget):
@@ -206,6 +211,8 @@ class FitPanel(LivePanel):
             return
         if state in ("stopped", "paused", "finished"):
             note += " · the panel's .history holds the steps so far"
+            if self.play._view_count > 1:  # it then stops itself at once: ipywidgets' own fault
+                note += " · if ▶ stops at once, clear the panel's other outputs"
         titles = ["output", "running mean"]
         if self._quality:
             where = ", on hidden pixels" if self._hidden is not None else ""
@@ -312,6 +319,19 @@ def advance(stepper, limit, keep, budget, clock=time.perf_counter):
         if clock() >= end:
             break
     return losses
+
+
+def _require_reference(reference, operator, y):
+    if reference is None:
+        return
+    images.require(reference, "the reference")
+    with torch.no_grad():
+        shape = tuple(operator(reference).shape)
+    if shape != tuple(y.shape):
+        raise ValueError(
+            f"A(reference) has shape {shape}, y {tuple(y.shape)}: the reference is the clean "
+            "picture of which y is the measurement"
+        )
 
 
 def _hidden(operator):

@@ -186,7 +186,36 @@ def test_a_cleared_output_stops_the_fit():
     assert not is_playing(panel)
 
 
+def test_a_page_that_was_loaded_anew_stands_still_and_says_how_to_go_on():
+    panel = make()
+    panel.play._view_count = 1
+    tick(panel)
+    assert is_playing(panel)
+    panel.play._view_count = 2  # the old page has not said goodbye
+    assert not is_playing(panel)
+    assert "paused" in panel.html
+    assert "if ▶ stops at once, clear" in panel.html
+
+
+def test_reading_the_history_adds_no_frames():
+    panel = make(frames=2)
+    for _ in range(4):
+        panel.step()
+        assert len(panel.history) <= 2
+    assert list(panel.history.steps) == [0, 3]
+
+
 # ---- what goes wrong
+
+
+def test_a_picture_of_another_size_is_no_reference():
+    with pytest.raises(ValueError, match=r"A\(reference\) has shape"):
+        make(reference=photo()[..., :8])
+
+
+def test_a_jitter_needs_an_input():
+    with pytest.raises(ValueError, match="with pixels use 0"):
+        live.fit_panel(nets.PixelImage(photo()), None, photo(), A, jitter=0.1)
 
 
 def test_divergence_is_shown_and_its_history_kept():
