@@ -42,6 +42,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "tests" / "claims.json"
 COMMENT = re.compile(r"[ \t]*<!-- claim: (?P<id>\S+) -->")
@@ -75,6 +77,16 @@ def spread(values, unit="", digits=1):
     """
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
     return f"{low if low == high else f'{low}–{high}'} {unit}".strip()
+
+
+def signed(values, unit="dB"):
+    """Return "−low to +high unit"; the values may be nested lists.
+
+    >>> signed([[-0.12, 0.31], [0.2, 0.0]])
+    '−0.1 to +0.3 dB'
+    """
+    low, high = (f"{f(values):+.1f}".replace("-", "−") for f in (np.min, np.max))
+    return f"{low} to {high} {unit}"
 
 
 def claim(id, holds, unit="", digits=1, text=None, seeds=(0, 1, 2), scale="laptop"):

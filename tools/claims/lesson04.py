@@ -9,7 +9,7 @@ from skimage.restoration import inpaint_biharmonic
 
 from dipcourse import degrade, fit, images, metrics, presets, recordings
 from tools import study_04
-from tools.claims import claim, spread
+from tools.claims import claim, signed, spread
 from tools.study_04 import PLAIN, SIGMA, denoise, psnrs
 
 KINDS, LEVELS = ("gaussian", "uniform", "salt_pepper"), (15, 25, 50)
@@ -174,12 +174,6 @@ def gain_jitter(seed):
 @claim("lesson04-gain-mean", unit="dB", holds=lambda v: min(v) > 0.5)
 def gain_mean(seed):
     return psnr(jittered(seed, 0).mean) - max(curve(seed, 0))
-
-
-def signed(values, unit="dB"):
-    """The range with its signs: "−0.1 to +0.3 dB"."""
-    low, high = (f"{f(values):+.1f}".replace("-", "−") for f in (np.min, np.max))
-    return f"{low} to {high} {unit}"
 
 
 @claim("lesson04-gain-clean", text=signed, holds=lambda v: np.min(v) > -0.5 and np.max(v) < 1)

@@ -8,7 +8,7 @@ from functools import cache
 
 from dipcourse import presets
 from tools import study_presets
-from tools.claims import claim, spread
+from tools.claims import claim, signed, spread
 
 PROCESSORS = ("avx512", "avx2")  # with bfloat16, and float32 alone
 #: what is claimed: task, candidate, baseline, by how many dB it is to be passed
@@ -97,11 +97,6 @@ def told(id, candidate, holds):
     def above(seed):
         """How far the running mean ends above non-local means that is told σ."""
         return gain("avx512", seed, "denoise", candidate, "NLM told")
-
-
-def signed(values):
-    low, high = (f"{v:+.1f}".replace("-", "−") for v in (min(values), max(values)))
-    return f"{low} to {high} dB"
 
 
 told("one", "preset", lambda gains: max(map(abs, gains)) < 0.3)
