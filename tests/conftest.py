@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,22 @@ def colab():
         reason = "there is no .venv-colab: run `make test`"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     return COLAB
+
+
+@pytest.fixture(scope="session")
+def graded(request, tmp_path_factory):
+    """What nbgrader makes of all that the chosen tests need graded: {name: future}.
+
+    A test file says in ``to_grade(item)`` what its test needs: {name: function of a folder}. Two
+    run at a time, since a kernel under grading has one thread.
+    """
+    jobs = {}
+    for item in request.session.items:
+        if "graded" in item.fixturenames:
+            jobs |= item.module.to_grade(item)
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(grade, tmp_path_factory.mktemp(name.replace(" ", "_")))
+            for name, grade in reversed(jobs.items())
+        }
+        pool.shutdown(cancel_futures=True)

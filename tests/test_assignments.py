@@ -6,16 +6,16 @@ turn: it must get full marks among errors, and every wrong answer must lose poin
 
 import ast
 import builtins
-import itertools
 import re
 import symtable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import nbformat
 import pytest
 from course import Course, answered, bank, own_tests, points
 
 from tools import assignments, notebooks
+from tools.execute import execute, printed
 
 SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
 EVERY = pytest.mark.parametrize("name", SOURCES)
@@ -130,18 +130,14 @@ def names_used(source):
 
 
 def wrong_bundles(name):
-    """Return [({task: entry or None for right}]: each wrong answer once, one task right in turn."""
+    """Return [{task: entry, or None for right}]: each wrong answer once, each task right once."""
     answers = bank(name)
-    queues = {task: list(of["wrong"]) for task, of in answers.items()}
-    turns, bundles = itertools.cycle(queues), []
-    while any(queues.values()):
-        right = next(turns)
-        bundle = {}
-        for task, queue in queues.items():
-            used = None if task == right else queue.pop(0) if queue else answers[task]["wrong"][0]
-            bundle[task] = used
-        bundles.append(bundle)
-    return bundles
+    size = max(len(of["wrong"]) for of in answers.values())
+    columns = []
+    for turn, of in enumerate(answers.values()):
+        column = [of["wrong"][k % len(of["wrong"])] for k in range(size)]
+        columns.append([*column[:turn], None, *column[turn:]])
+    return [dict(zip(answers, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def replaced(notebook):
@@ -180,12 +176,10 @@ def half_done(name, released):
     return notebook, done
 
 
-def graded(name, folder):
-    """Grade the whole bank of an assignment in one run: (name, course, bundles)."""
-    course = Course(folder, {name: SOURCES[name]})
-    course.run("generate_assignment", name, "--force")
-    released, solutions = course.released(name), {c.id: c.source for c in SOURCES[name].cells}
-    only = {task: solutions[task] for task in bank(name)}
+def grade_right(name, folder):
+    """Grade what is right or empty: (assignment, course, (release as a student runs it, run))."""
+    course, solutions = opened(name, folder)
+    released = course.released(name)
     course.submit("reference", name, answered(released, solutions))
     course.submit("untouched", name, released)
     course.submit("replaced", name, replaced(released))
@@ -193,30 +187,47 @@ def graded(name, folder):
     for k in range(max(len(of["right"]) for of in bank(name).values())):
         variants = {t: of["right"][k % len(of["right"])]["code"] for t, of in bank(name).items()}
         course.submit(f"right{k}", name, answered(released, variants))
+    course.run("autograde", name)
+    return name, course, (released, execute(released, course.folder, "smoke", timeout=120))
+
+
+def grade_wrong(name, folder):
+    """Grade the bundles of wrong answers: (assignment, course, bundles)."""
+    course, solutions = opened(name, folder)
+    right = {task: solutions[task] for task in bank(name)}
     bundles = wrong_bundles(name)
     for k, bundle in enumerate(bundles):
         variants = {task: entry["code"] for task, entry in bundle.items() if entry}
-        course.submit(f"wrong{k}", name, answered(released, only | variants))
+        course.submit(f"wrong{k}", name, answered(course.released(name), right | variants))
     course.run("autograde", name)
     return name, course, bundles
 
 
-@pytest.fixture(scope="module")
-def batches(request, tmp_path_factory):
-    """The banks that the chosen tests need, graded two at a time: each kernel has one thread."""
-    chosen = [
-        item.callspec.params.get("batch")
-        for item in request.session.items
-        if hasattr(item, "callspec")
-    ]
-    names = [name for name in SOURCES if name in chosen]
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(graded, name, tmp_path_factory.mktemp(name)) for name in names}
+def opened(name, folder):
+    """A course folder with one assignment released, and the sources of its cells."""
+    course = Course(folder, {name: SOURCES[name]})
+    course.run("generate_assignment", name, "--force")
+    return course, {cell.id: cell.source for cell in SOURCES[name].cells}
+
+
+def to_grade(item):
+    """What a test needs of nbgrader; see the fixture ``graded``."""
+    makers = {"right": grade_right, "wrong": grade_wrong}
+    return {
+        f"{name} {kind}": partial(makers[kind], name)
+        for kind, name in item.callspec.params.items()
+        if kind in makers
+    }
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def batch(request, batches):
-    return batches[request.param].result()
+def right(request, graded):
+    return graded[f"{request.param} right"].result()
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def wrong(request, graded):
+    return graded[f"{request.param} wrong"].result()
 
 
 def lost(scores, name):
@@ -225,8 +236,8 @@ def lost(scores, name):
     return {c for c, score in scores.items() if c.startswith("test") and score != of[c]}
 
 
-def test_right_answers_get_everything(batch):
-    name, course, _ = batch
+def test_right_answers_get_everything(right):
+    name, course, _ = right
     scores = course.scores(name)
     students = [student for student in scores if student.startswith("right")]
     assert len(students) >= 3
@@ -234,37 +245,32 @@ def test_right_answers_get_everything(batch):
         assert lost(scores[student], name) == set(), student
 
 
-def test_words_wait_for_a_person(batch):
+def test_words_wait_for_a_person(right):
     """An answer in words has no automatic score; without one it gets 0."""
-    name, course, _ = batch
+    name, course, _ = right
     scores = course.scores(name)
     words = [cell for cell in points(SOURCES[name]) if cell.startswith("explain")]
     assert {scores["reference"][cell] for cell in words} <= {None}
     assert {scores["untouched"][cell] for cell in words} <= {0}
 
 
-def test_untouched_gets_nothing_and_runs(batch):
+def test_untouched_gets_nothing_and_runs(right):
     """Visible tests stop nobody: outside the grader every cell of the release runs."""
-    name, course, _ = batch
-    scores = course.scores(name)["untouched"]
-    assert set(scores.values()) == {0}
-    from tools.execute import execute, printed
-
-    released = course.released(name)
-    run = execute(released, course.folder, "smoke", timeout=120)
+    name, course, (released, run) = right
+    assert set(course.scores(name)["untouched"].values()) == {0}
     assert run.ok, run
     tests = [c for c in released.cells if assignments.kind(c) == "test"]
     assert all("⬜" in printed(cell) for cell in tests)
     assert not any(printed(cell, "stderr") for cell in released.cells)
 
 
-def test_replacing_the_tools_earns_nothing(batch):
-    name, course, _ = batch
+def test_replacing_the_tools_earns_nothing(right):
+    name, course, _ = right
     assert set(course.scores(name)["replaced"].values()) == {0}
 
 
-def test_half_done_gets_its_points_although_test_cells_were_deleted(batch):
-    name, course, _ = batch
+def test_half_done_gets_its_points_although_test_cells_were_deleted(right):
+    name, course, _ = right
     _, done = half_done(name, course.released(name))
     scores, of = course.scores(name)["half"], points(SOURCES[name])
     full = {test for task in done for test in own_tests(task, SOURCES[name])}
@@ -272,8 +278,8 @@ def test_half_done_gets_its_points_although_test_cells_were_deleted(batch):
     assert all(scores[cell] == of[cell] for cell in full)
 
 
-def test_wrong_answers_lose_points_at_their_task_alone(batch):
-    name, course, bundles = batch
+def test_wrong_answers_lose_points_at_their_task_alone(wrong):
+    name, course, bundles = wrong
     scores = course.scores(name)
     for k, bundle in enumerate(bundles):
         gone = lost(scores[f"wrong{k}"], name)
@@ -286,17 +292,18 @@ def test_wrong_answers_lose_points_at_their_task_alone(batch):
                 assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
 
 
-def test_grading_is_silent(batch):
-    name, course, _ = batch
-    for student in ("reference", "right0", "wrong0"):
-        for cell in course.graded(student, name).cells:
-            noise = [o.text for o in cell.get("outputs", []) if o.get("name") == "stderr"]
-            assert noise == [], f"{student}, {cell.id}"
+def test_grading_is_silent(right):
+    """Neither on stderr nor by a warning, which a test cell prints as plain text."""
+    name, course, _ = right
+    for cell in course.graded("reference", name).cells:
+        for output in cell.get("outputs", []):
+            assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
+            assert "Warning" not in output.get("text", ""), f"{cell.id}: {output.text}"
 
 
-def test_messages_are_words(batch):
-    """Every failed test says something, in more than the name of an error; none shows the tests."""
-    name, course, bundles = batch
+def test_messages_are_words(wrong):
+    """Every failed test says something, in more than the name of an error."""
+    name, course, bundles = wrong
     for k in range(len(bundles)):
         for cell in course.graded(f"wrong{k}", name).cells:
             if assignments.kind(cell) != "test":

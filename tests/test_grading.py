@@ -268,10 +268,9 @@ def commands():
     return [line.split()[1:] for line in re.findall(r"^    (nbgrader .*)$", page, re.MULTILINE)]
 
 
-@pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def grade_class(folder):
     """The path of the page with a class of damaged notebooks; what each command said."""
-    course = Course(tmp_path_factory.mktemp("course"), {NAME: source()})
+    course = Course(folder, {NAME: source()})
     config = course.folder / "nbgrader_config.py"
     text = config.read_text(encoding="utf-8").replace("configure(c)", "configure(c, seconds=10)")
     config.write_text(text, encoding="utf-8")
@@ -284,6 +283,16 @@ def course(tmp_path_factory):
     with open(course.folder / "grades.csv", encoding="utf-8") as file:
         course.table = {row["student"]: row for row in csv.DictReader(file)}
     return course
+
+
+def to_grade(_):
+    """What a test needs of nbgrader; see the fixture ``graded``."""
+    return {"a class": grade_class}
+
+
+@pytest.fixture(scope="module")
+def course(graded):
+    return graded["a class"].result()
 
 
 def hand_in(course):

@@ -73,6 +73,7 @@ def configure(c, seconds=120):
     c.GenerateFeedback.post_convert_hook = "dipcourse.grading.mend.polish"
     c.Execute.timeout = seconds
     c.Execute.startup_timeout = 300  # importing torch on a busy machine
+    c.Execute.shutdown_kernel = "immediate"  # torch takes a second to say goodbye
     c.Execute.store_widget_state = False
     c.Execute.extra_arguments = [
         "--IPKernelApp.log_level=40",
