@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dipcourse import images
+
 SLOPE = 0.2  # of LeakyReLU for negative values, as in the paper
 
 
@@ -272,7 +274,8 @@ def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
         Tensor (1, channels, height, width), float32.
 
     Raises:
-        ValueError: an unknown kind, or a grid of other than 2 channels.
+        ValueError: an unknown kind, a grid of other than 2 channels, or a seed that is no whole
+            number.
 
     Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020: U(0, 0.1) of 32 channels.
     Built in lesson 02.
@@ -282,7 +285,7 @@ def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
     """
     # Never the stream of manual_seed(seed): noise drawn from it would be a copy of z's channels,
     # and a network learns what stands in its input far too quickly.
-    generator = torch.Generator().manual_seed(seed + 2**31)
+    generator = torch.Generator().manual_seed(images.whole("seed", seed, 0) + 2**31)
     shape = (1, channels, height, width)
     if kind == "uniform":
         return scale * torch.rand(shape, generator=generator)

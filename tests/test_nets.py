@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -140,6 +141,7 @@ def test_fixed_input_is_repeatable_and_scaled(kind):
     spread = {"uniform": 0.1 / 12**0.5, "normal": 0.1}[kind]
     assert one.std().item() == pytest.approx(spread, rel=0.02)
     assert torch.allclose(nets.fixed_input(8, 64, 64, seed=3, kind=kind, scale=1), 10 * one)
+    assert torch.equal(one, nets.fixed_input(8, 64, 64, seed=np.int64(3), kind=kind))
 
 
 def test_grid_holds_row_and_column():
@@ -163,6 +165,7 @@ def test_grid_holds_row_and_column():
         (lambda: nets.ResNet(3, 3, blocks=0), "at least 1"),
         (lambda: nets.ResNet(3, 3)(torch.rand(1, 4, 8, 8)), r"\(1, 3, H, W\)"),
         (lambda: nets.DeepDecoder(3, 3, scales=0), "at least 1"),
+        (lambda: nets.fixed_input(8, 4, 4, seed=0.5), "seed=0.5: use a whole number"),
         (lambda: nets.DeepDecoder(3, 3)(torch.rand(1, 4, 8, 8)), r"\(1, 3, H, W\)"),
         (lambda: nets.fixed_input(3, 8, 8, kind="grid"), "2, the row and the column"),
         (lambda: nets.fixed_input(3, 8, 8, kind="ones"), "use 'uniform'"),
