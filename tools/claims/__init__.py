@@ -79,6 +79,15 @@ def spread(values, unit="", digits=1):
     return f"{low if low == high else f'{low}–{high}'} {unit}".strip()
 
 
+def middle(values, unit="dB", digits=1):
+    """Return "median unit (low–high)": for fits whose course is partly chance, over many seeds.
+
+    >>> middle([0.9, 0.1, 0.2, 0.0, 0.3])
+    '0.2 dB (0.0–0.9)'
+    """
+    return f"{np.median(values):.{digits}f} {unit} ({spread(values, digits=digits)})"
+
+
 def signed(values, unit="dB"):
     """Return "−low to +high unit"; the values may be nested lists.
 

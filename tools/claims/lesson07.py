@@ -1,10 +1,13 @@
 """The numbers of lesson 07: rules that stop a fit, sudden drops, and what prevents them.
 
+A fit without jitter jumps now and then, and a rounding error decides when: other threads change its
+numbers as much as another seed does. So the claims on single fits take ten seeds.
+
 Claims that begin with study-, worst-, meter-, replay-, undo- and cure- read the stored tables of
 tools/study_07.py; a seed is there a seed of the table.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -12,10 +15,11 @@ from scipy.interpolate import griddata
 
 from dipcourse import degrade, metrics, nets, presets, priors, recordings, stopping
 from tools import study_07 as study
-from tools.claims import claim, lesson00
+from tools.claims import claim, lesson00, middle
 
 GREY_LEVELS = 25
 SIGMA = GREY_LEVELS / 255
+ten = partial(claim, unit="dB", text=middle, seeds=tuple(range(10)))
 
 
 @cache
@@ -40,72 +44,77 @@ def lost(history, step, x, mean=False):
 def rule(id, choose, holds, mean=False):
     """Register the claim: what a rule loses in the lesson's fit."""
 
-    @claim(f"lesson07-{id}", unit="dB", digits=2, holds=holds)
+    @ten(f"lesson07-{id}", holds=holds)
     def loss(seed):
         x, y, left_out = case(seed)
         return lost(run(seed), choose(run(seed), y, left_out), x, mean)
 
 
-rule("sigma", lambda h, y, m: stopping.discrepancy(h, SIGMA), lambda v: min(v) > 0.7)
+rule("sigma", lambda h, y, m: stopping.discrepancy(h, SIGMA), lambda v: np.median(v) > 0.8)
 rule(
     "level",
     lambda h, y, m: stopping.discrepancy(h, study.level(h, SIGMA)),
-    lambda v: max(v) < 0.7,
+    lambda v: np.median(v) < 0.6 and max(v) < 1.5,
 )
-rule("held", lambda h, y, m: stopping.held_out(h, study.PATIENCE), lambda v: max(v) < 0.8)
+rule(
+    "held",
+    lambda h, y, m: stopping.held_out(h, study.PATIENCE),
+    lambda v: np.median(v) < 0.4 and max(v) < 1.2,
+)
 rule(
     "variance",
     lambda h, y, m: stopping.windowed_variance(h, study.PATIENCE, study.WARM_UP),
-    lambda v: max(v) < 0.8,
+    lambda v: np.median(v) < 0.4 and max(v) < 1.5,
 )
-rule("mean", study.held_out_mean, lambda v: max(v) < 0.25, mean=True)
+rule("mean", study.held_out_mean, lambda v: np.median(v) < 0.2 and max(v) < 0.8, mean=True)
+
+
+def ahead(values, by):
+    """Whether the pictures are above non-local means by so much, in the median of the seeds."""
+    return np.median([psnr - nlm(seed) for seed, psnr in enumerate(values)]) > by
 
 
 @cache
 def again(seed):
-    """The running means of the lesson's fit and of a second one, of all pixels."""
+    """The running means of the lesson's fit and of a second one, of all pixels, another seed."""
     _, y, left_out = case(seed)
     first = run(seed)
     step = study.held_out_mean(first, y, left_out)
-    second = study.denoise(y, seed, steps=step + 1)
+    second = study.denoise(y, seed + 100, steps=step + 1)
     return first.frame(first.nearest(step), mean=True), second.mean
 
 
-@claim(
-    "lesson07-again",
-    unit="dB",
-    holds=lambda v: all(abs(p - nlm(s)) < 0.4 for s, p in enumerate(v)),
-)
+@ten("lesson07-again", holds=lambda v: ahead(v, -0.25) and not ahead(v, 0.25))
 def fitted_again(seed):
     """PSNR of the mean of the second fit: level with non-local means at its best."""
     return metrics.psnr(again(seed)[1], case(seed)[0])
 
 
-@claim("lesson07-both", unit="dB", holds=lambda v: all(p > nlm(s) + 0.1 for s, p in enumerate(v)))
+@ten("lesson07-both", holds=lambda v: ahead(v, 0.1))
 def both(seed):
     """PSNR of the average of the two means."""
     return metrics.psnr(sum(again(seed)) / 2, case(seed)[0])
 
 
-@claim("lesson07-end", unit="dB", holds=lambda v: max(v) < 25)
+@ten("lesson07-end", holds=lambda v: max(v) < 25)
 def end(seed):
     """PSNR of the last single picture."""
     return study.psnr_at(run(seed), len(run(seed).loss) - 1, case(seed)[0])
 
 
-@claim("lesson07-nlm", unit="dB", holds=lambda v: min(v) > 28)
+@ten("lesson07-nlm", holds=lambda v: min(v) > 28)
 def nlm(seed):
     """PSNR of non-local means at its best h: the picture is that of lesson 00."""
     return lesson00.non_local_means(seed)
 
 
-@claim("lesson07-tv", unit="dB", holds=lambda v: max(v) < 27.5)
+@ten("lesson07-tv", holds=lambda v: max(v) < 27.5)
 def total_variation(seed):
     """PSNR of TV at its best weight."""
     return lesson00.total_variation(seed)
 
 
-@claim("lesson07-estimated", unit="dB", digits=2, holds=lambda v: max(v) < 0.9)
+@ten("lesson07-estimated", holds=lambda v: np.median(v) < 0.7 and max(v) < 1.5)
 def estimated(seed):
     """What discrepancy loses with the second exercise's estimate of σ."""
     x, y, _ = case(seed)
@@ -174,7 +183,7 @@ def louder(seed):
 
 
 def loud(id, sigma, holds):
-    @claim(f"lesson07-loud-{id}", unit="dB", holds=holds)
+    @ten(f"lesson07-loud-{id}", holds=holds)
     def loss(seed):
         history = louder(seed)
         return lost(history, stopping.discrepancy(history, sigma(history)), case(seed)[0])
@@ -205,7 +214,7 @@ def without(kind, seed):
 
 
 def fall(id, fitted, holds):
-    @claim(f"lesson07-fall-{id}", unit="dB", holds=holds)
+    @ten(f"lesson07-fall-{id}", holds=holds)
     def falls(seed):
         """From the best single picture to the last."""
         history = fitted(seed)
@@ -213,7 +222,7 @@ def fall(id, fitted, holds):
 
 
 def best(id, fitted, holds):
-    @claim(f"lesson07-best-{id}", unit="dB", holds=holds)
+    @ten(f"lesson07-best-{id}", holds=holds)
     def psnr(seed):
         """PSNR of the best single picture."""
         history, x = fitted(seed), case(seed)[0]
@@ -222,10 +231,10 @@ def best(id, fitted, holds):
 
 fall("unet", run, lambda v: min(v) > 3)
 fall("small", lambda seed: without(32, seed), lambda v: max(v) < 1)
-fall("wide", lambda seed: without(128, seed), lambda v: min(v) > 1)
+fall("wide", lambda seed: without(128, seed), lambda v: np.median(v) > 0.8)
 fall("tv", lambda seed: without("tv", seed), lambda v: max(v) < 2)
 best("unet", run, lambda v: min(v) > 27)
-best("small", lambda seed: without(32, seed), lambda v: max(v) < 27)
+best("small", lambda seed: without(32, seed), lambda v: max(v) < 27.6)
 best("wide", lambda seed: without(128, seed), lambda v: min(v) > 25)
 best("tv", lambda seed: without("tv", seed), lambda v: min(v) > 27)
 
@@ -244,7 +253,7 @@ def coarse(seed):
 
 
 def fooled(id, choose, holds):
-    @claim(f"lesson07-coarse-{id}", unit="dB", holds=holds)
+    @ten(f"lesson07-coarse-{id}", holds=holds)
     def loss(seed):
         y, history = coarse(seed)
         return lost(history, choose(history, y, case(seed)[0]), case(seed)[0])
@@ -254,7 +263,7 @@ fooled("held", lambda h, y, x: stopping.held_out(h, study.PATIENCE), lambda v: m
 fooled(
     "variance",
     lambda h, y, x: stopping.windowed_variance(h, study.PATIENCE, study.WARM_UP),
-    lambda v: min(v) > 0.8,
+    lambda v: np.median(v) > 0.5,
 )
 fooled(
     "level",
