@@ -80,12 +80,12 @@ def spread(values, unit="", digits=1):
 
 
 def middle(values, unit="dB", digits=1):
-    """Return "median unit (low–high)": for fits whose course is partly chance, over many seeds.
+    """Return "median (low–high) unit": for fits whose course is partly chance, over many seeds.
 
     >>> middle([0.9, 0.1, 0.2, 0.0, 0.3])
-    '0.2 dB (0.0–0.9)'
+    '0.2 (0.0–0.9) dB'
     """
-    return f"{np.median(values):.{digits}f} {unit} ({spread(values, digits=digits)})"
+    return f"{np.median(values):.{digits}f} ({spread(values, digits=digits)}) {unit}"
 
 
 def signed(values, unit="dB"):
