@@ -1,7 +1,7 @@
 """Every assignment grades right: a bank of answers goes through nbgrader itself.
 
-Submission k holds variant k of every task. In each bundle of wrong answers one task is right, in
-turn: it must get full marks among errors, and every wrong answer must lose points at its own task.
+Submission k holds variant k of every task. Among the bundles of wrong answers each task is right
+once: it must get full marks among errors, and every wrong answer must lose points at its own task.
 """
 
 import ast
@@ -292,13 +292,29 @@ def test_wrong_answers_lose_points_at_their_task_alone(wrong):
                 assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
 
 
+def outputs(course, name, *students):
+    """What the cells of graded notebooks put out: (student and cell, output)."""
+    return [
+        (f"{student}, {cell.id}", output)
+        for student in students
+        for cell in course.graded(student, name).cells
+        for output in cell.get("outputs", [])
+    ]
+
+
 def test_grading_is_silent(right):
-    """Neither on stderr nor by a warning, which a test cell prints as plain text."""
+    """Nothing on stderr; the reference does not warn either, which a test prints as plain text."""
     name, course, _ = right
-    for cell in course.graded("reference", name).cells:
-        for output in cell.get("outputs", []):
-            assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
-            assert "Warning" not in output.get("text", ""), f"{cell.id}: {output.text}"
+    for where, output in outputs(course, name, "reference", "right0"):
+        assert output.get("name") != "stderr", f"{where}: {output.text}"
+    for where, output in outputs(course, name, "reference"):
+        assert "Warning" not in output.get("text", ""), f"{where}: {output.text}"
+
+
+def test_grading_wrong_answers_is_silent(wrong):
+    name, course, _ = wrong
+    for where, output in outputs(course, name, "wrong0"):
+        assert output.get("name") != "stderr", f"{where}: {output.text}"
 
 
 def test_messages_are_words(wrong):
