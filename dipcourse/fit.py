@@ -336,7 +336,8 @@ class Stepper:
 class _Film:
     """The kept outputs and running means, in one tensor (F, 2, C, H, W) that doubles when full.
 
-    Kept one by one, they would split the memory like the numbers of ``_number``.
+    Kept one by one, they would split the memory like the numbers of ``_number``. The film stays on
+    the device of the fit: bringing each frame to the CPU would make a GPU wait.
     """
 
     def __init__(self):
@@ -347,7 +348,7 @@ class _Film:
         if step in self.steps:
             return
         if count == 0:
-            self.pictures = torch.empty(16, 2, *output.shape[1:], dtype=torch.uint8)
+            self.pictures = _bytes(output).new_empty(16, 2, *output.shape[1:])
         elif count == len(self.pictures):
             full = self.pictures
             self.pictures = full.new_empty(2 * count, *full.shape[1:])
@@ -356,16 +357,18 @@ class _Film:
         self.steps.append(step)
 
     def copy(self):
-        """A film that grows by itself."""
-        film = _Film()
-        film.steps = list(self.steps)
-        film.pictures = None if self.pictures is None else self.pictures.clone()
+        """A film that grows by itself, with room for one more frame."""
+        film, count = _Film(), len(self.steps)
+        if count:
+            film.steps = list(self.steps)
+            film.pictures = self.pictures.new_empty(count + 1, *self.pictures.shape[1:])
+            film.pictures[:count] = self.pictures[:count]
         return film
 
     def until(self, end):
-        """Steps, outputs and means before a step, at least one."""
+        """Steps, outputs and means before a step, at least one, on the CPU."""
         count = sum(step < end for step in self.steps) or 1
-        return np.array(self.steps[:count]), *self.pictures[:count].unbind(1)
+        return np.array(self.steps[:count]), *self.pictures[:count].cpu().unbind(1)
 
 
 class _Rollback:
@@ -594,7 +597,7 @@ def _mean(error, weight):
 
 
 def _bytes(x):
-    return (x[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return (x[0].clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def _number(value):

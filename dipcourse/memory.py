@@ -12,7 +12,7 @@ import torch
 SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
 WORKSPACE = 1.5  # convolutions and the backward pass hold more than the layers keep
 COPIES = 12  # of the output, float32: the step's own, the running mean's, and gaps between them
-PRIOR = 3  # more of them if there is a prior: what total variation keeps
+PRIOR = 8  # more of them if there is a prior: what total variation keeps
 CONTAINERS = {  # what Docker or a JupyterHub may set, cgroup version 2 and 1: limit and use
     "/sys/fs/cgroup": ("memory.max", "memory.current"),
     "/sys/fs/cgroup/memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -31,8 +31,8 @@ def needed(net, z, precision="float32", frames=0, prior=False):
 
     Returns:
         Bytes: what the layers keep for the backward pass, the weights, their gradient and Adam's
-        two moments, the copies of the output that a step makes, and the film. None if the module
-        does not run on a piece of z.
+        two moments, the copies of the output that a step makes, and the film, which the history
+        copies. None if the module does not run on a piece of z.
 
     Built in lesson 00 (used).
 
@@ -62,7 +62,8 @@ def needed(net, z, precision="float32", frames=0, prior=False):
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
     layers = sum(storages.values()) - weights  # the layers keep them too
     picture = scale * 4 * values
-    copies = COPIES + PRIOR * prior + frames * 2 / 4  # two snapshots of a byte for four
+    film = 2 * frames * 2 / 4  # two snapshots of a byte for four; the history takes a copy
+    copies = COPIES + PRIOR * prior + film
     return round(WORKSPACE * scale * max(layers, 0) + 4 * weights + copies * picture)
 
 
@@ -125,7 +126,7 @@ def require(net, z, precision, device, frames=0, prior=False):
         z: tensor (1, channels, H, W), its input, or None.
         precision: "float32" or "bfloat16".
         device: where the fit is to run.
-        frames: number of snapshots, which lie in the memory of the CPU.
+        frames: number of snapshots.
         prior: whether the loss has one.
 
     Raises:
@@ -135,7 +136,6 @@ def require(net, z, precision, device, frames=0, prior=False):
 
     >>> require(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
     """
-    frames = frames if torch.device(device).type == "cpu" else 0
     want, have = needed(net, z, precision, frames, prior), free(device)
     if want is not None and have is not None and want > have:
         raise MemoryError(

@@ -366,6 +366,14 @@ def test_the_film_grows_and_earlier_histories_stay():
         assert torch.equal(history.means, torch.stack(means[:count]))
 
 
+def test_no_frame_of_the_film_leaves_the_device():
+    output = torch.empty(1, 3, 8, 8, device="meta")  # whose values no CPU can read
+    film = fit._Film()
+    for step in range(20):
+        film.add(step, output, output)
+    assert film.copy().pictures.is_meta
+
+
 def test_jitter_needs_an_input():
     y = torch.rand(1, 1, 8, 8)
     with pytest.raises(ValueError, match="jitter"):

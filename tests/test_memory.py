@@ -42,7 +42,7 @@ def test_the_net_is_not_touched_and_a_net_that_will_not_run_is_not_judged():
 def test_pixels_need_their_copies_the_prior_and_the_film():
     net, picture = nets.PixelImage(torch.zeros(1, 3, 8, 8)), 4 * 3 * 64
     assert memory.needed(net, None) == (4 + memory.COPIES) * picture
-    film = 60 * 2 * 3 * 64  # bytes
+    film = 2 * 60 * 2 * 3 * 64  # bytes
     want = (4 + memory.COPIES + memory.PRIOR) * picture + film
     assert memory.needed(net, None, frames=60, prior=True) == want
 
@@ -119,12 +119,12 @@ def test_what_torch_holds_for_reuse_on_a_gpu_is_free(monkeypatch):
     assert memory.free("cuda") == 40
 
 
-def test_the_film_is_not_on_the_gpu(monkeypatch):
+def test_the_film_counts_on_a_gpu_too(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 10**6)
     net = nets.PixelImage(torch.zeros(1, 3, 64, 64))
-    memory.require(net, None, "float32", "cuda", frames=60)
+    memory.require(net, None, "float32", "cuda")
     with pytest.raises(MemoryError):
-        memory.require(net, None, "float32", "cpu", frames=60)
+        memory.require(net, None, "float32", "cuda", frames=60)
 
 
 def test_the_message_says_what_to_reduce(monkeypatch):
