@@ -88,6 +88,18 @@ def test_a_claim_that_does_not_hold_is_not_written(course, capsys):
     assert prose(course)[0].startswith("It falls by TBD")
 
 
+def test_a_failed_assertion_stops_no_other_claim(course, capsys):
+    @claims.claim("lesson98-first", lambda values: True)
+    def first(seed):
+        assert seed < 1, "the order is another"
+        return seed
+
+    register()
+    assert command.main([]) == 1
+    assert "DOES NOT HOLD: the order is another" in capsys.readouterr().out
+    assert list(claims.stored(course / "tests" / "claims.json")) == ["lesson98-fall"]
+
+
 def test_scale_is_set_and_restored(course, monkeypatch):
     monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
     scales = register(scale="paper")

@@ -125,12 +125,18 @@ def store(entries, path=STORE):
 
 
 def measure(claim, command):
-    """Compute a claim for each of its seeds; return its entry, or None when it does not hold."""
+    """Compute a claim for each of its seeds; return its entry, or None when it does not hold.
+
+    A claim whose computation asserts something else on the way does not hold if that fails.
+    """
     before = os.environ.get("DIPCOURSE_SCALE")
     os.environ["DIPCOURSE_SCALE"] = claim.scale
     start = time.perf_counter()
     try:
         values = [claim.compute(seed) for seed in claim.seeds]
+    except AssertionError as failed:
+        print(f"{claim.id:32} {'':24} DOES NOT HOLD: {failed}")
+        return None
     finally:
         os.environ.pop("DIPCOURSE_SCALE")
         if before is not None:

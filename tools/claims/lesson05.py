@@ -1,17 +1,19 @@
 """What lesson 05 says about hidden pixels, architectures, settings and seeds."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from dipcourse import degrade, images, metrics, presets, recordings
 from tools import study_05
-from tools.claims import claim, spread
+from tools.claims import claim, signed
 from tools.study_05 import HALF, HOLE, damages, fill, measure_classical, network
 
 SIDE, SMALL = 192, 96
 TWO, REGION, EYES = "98 % of the pixels", "a region", "the eyes"
-FIVE = (0, 1, 2, 3, 4)
+# Another number of threads changes a fit without jitter, or over a hole, as much as a seed does.
+six = partial(claim, unit="dB", seeds=tuple(range(6)))
+ten = partial(claim, unit="dB", seeds=tuple(range(10)))
 
 
 def masks(side, seed):
@@ -50,40 +52,36 @@ def best(seed, damage):
     return max(classical(seed, damage).values())
 
 
-def lead(values):
-    return spread(values, "dB").replace("-", "−")
-
-
 # ---- half of the pixels
 
 
-@claim("lesson05-half-linear", lambda v: 27 < min(v) <= max(v) < 29, unit="dB")
+@six("lesson05-half-linear", lambda v: 27 < min(v) <= max(v) < 29)
 def half_linear(seed):
     return classical(seed, HALF)["linear"]
 
 
-@claim("lesson05-half-biharmonic", lambda v: 28 < min(v) <= max(v) < 30.5, unit="dB")
+@six("lesson05-half-biharmonic", lambda v: 28 < min(v) <= max(v) < 30.5)
 def half_biharmonic(seed):
     return classical(seed, HALF)["biharmonic"]
 
 
-@claim("lesson05-half-tv", lambda v: 27 < min(v) <= max(v) < 30, unit="dB")
+@six("lesson05-half-tv", lambda v: 27 < min(v) <= max(v) < 30)
 def half_tv(seed):
     return classical(seed, HALF)["tv"]
 
 
-@claim("lesson05-half-net", lambda v: min(v) > 29, unit="dB")
+@six("lesson05-half-net", lambda v: min(v) > 29)
 def half_net(seed):
     return filled(seed, HALF)
 
 
-@claim("lesson05-half-gain", lambda v: min(v) > 1, unit="dB")
+@six("lesson05-half-gain", lambda v: min(v) > 1)
 def half_gain(seed):
     """Gain over linear interpolation."""
     return filled(seed, HALF) - classical(seed, HALF)["linear"]
 
 
-@claim("lesson05-half-lead", lambda v: -0.1 < min(v) <= max(v) < 1, unit="dB", text=lead)
+@six("lesson05-half-lead", lambda v: -0.1 < min(v) <= max(v) < 1, text=signed)
 def half_lead(seed):
     """Gain over the best of the classical fillings."""
     return filled(seed, HALF) - best(seed, HALF)
@@ -92,52 +90,52 @@ def half_lead(seed):
 # ---- text, and the damages that get the hourglass
 
 
-@claim("lesson05-text-best", lambda v: 29 < min(v) <= max(v) < 30.5, unit="dB")
+@six("lesson05-text-best", lambda v: 29 < min(v) <= max(v) < 30.5)
 def text_best(seed):
     return best(seed, "text")
 
 
-@claim("lesson05-text-net", lambda v: 28.5 < min(v) <= max(v) < 30.5, unit="dB")
+@six("lesson05-text-net", lambda v: 28.5 < min(v) <= max(v) < 30.5)
 def text_net(seed):
     return filled(seed, "text")
 
 
-@claim("lesson05-two-best", lambda v: 19 < min(v) <= max(v) < 21.5, unit="dB")
+@six("lesson05-two-best", lambda v: 19 < min(v) <= max(v) < 21.5)
 def two_best(seed):
     return best(seed, TWO)
 
 
-@claim("lesson05-two-net", lambda v: 18.5 < min(v) <= max(v) < 21.5, unit="dB")
+@six("lesson05-two-net", lambda v: 18.5 < min(v) <= max(v) < 21.5)
 def two_net(seed):
     return filled(seed, TWO)
 
 
-@claim("lesson05-region-best", lambda v: 13 < min(v) <= max(v) < 14.5, unit="dB")
+@six("lesson05-region-best", lambda v: 13 < min(v) <= max(v) < 14.5)
 def region_best(seed):
     return best(seed, REGION)
 
 
-@claim("lesson05-region-net", lambda v: min(v) > 11, unit="dB")
+@six("lesson05-region-net", lambda v: min(v) > 11)
 def region_net(seed):
     return filled(seed, REGION)
 
 
-@claim("lesson05-hole-best", lambda v: 17 < min(v) <= max(v) < 18.5, unit="dB")
+@ten("lesson05-hole-best", lambda v: 17 < min(v) <= max(v) < 18.5)
 def hole_best(seed):
     return best(seed, HOLE)
 
 
-@claim("lesson05-hole-net", lambda v: max(v) - min(v) > 1.5, unit="dB")
+@ten("lesson05-hole-net", lambda v: max(v) - min(v) > 1.5)
 def hole_net(seed):
     return filled(seed, HOLE)
 
 
-@claim("lesson05-eyes-best", lambda v: min(v) > 13, unit="dB")
+@six("lesson05-eyes-best", lambda v: min(v) > 13)
 def eyes_best(seed):
     return best(seed, EYES)
 
 
-@claim("lesson05-eyes-net", lambda v: max(v) < 18, unit="dB")
+@six("lesson05-eyes-net", lambda v: max(v) < 18)
 def eyes_net(seed):
     return filled(seed, EYES)
 
@@ -159,55 +157,61 @@ def drawn(seed, damage, scales, skip=0):
     return metrics.psnr(mean_of(seed, damage, scales, skip), x, 1 - mask)
 
 
-@claim("lesson05-half-small", lambda v: min(v) > 26.8, unit="dB")
+@six("lesson05-half-small", lambda v: min(v) > 26.8)
 def half_small(seed):
     """The best filling without a network at 96²."""
-    assert best_small(seed, HALF) > drawn(seed, HALF, 3), "three scales are ahead"
     return best_small(seed, HALF)
 
 
-@claim("lesson05-half-middle", lambda v: min(v) > 26.5, unit="dB")
+@six("lesson05-half-ahead", lambda v: min(v) > -0.3, text=signed)
+def half_ahead(seed):
+    """Its lead over the best of the lesson's seven networks."""
+    seven = (1, 0), (3, 0), (5, 0), (5, 4), (5, (0, 4, 4, 4, 4)), (5, "identity"), (0, 0)
+    return best_small(seed, HALF) - max(drawn(seed, HALF, *shape) for shape in seven)
+
+
+@six("lesson05-half-middle", lambda v: min(v) > 26.5)
 def half_middle(seed):
     return drawn(seed, HALF, 3)
 
 
-@claim("lesson05-half-skips", lambda v: min(v) > 25.5, unit="dB")
+@six("lesson05-half-skips", lambda v: min(v) > 25.5)
 def half_skips(seed):
     assert drawn(seed, HALF, 5, 4) > drawn(seed, HALF, 5), "skips do not help"
     return drawn(seed, HALF, 5, 4)
 
 
-@claim("lesson05-half-hourglass", lambda v: max(v) < 27, unit="dB")
+@six("lesson05-half-hourglass", lambda v: max(v) < 27)
 def half_hourglass(seed):
     return drawn(seed, HALF, 5)
 
 
-@claim("lesson05-half-resnet", lambda v: max(v) < 27, unit="dB")
+@six("lesson05-half-resnet", lambda v: max(v) < 27)
 def half_resnet(seed):
     return drawn(seed, HALF, 0)
 
 
-@claim("lesson05-hole-skips", lambda v: max(v) < 16, unit="dB")
+@six("lesson05-hole-skips", lambda v: max(v) < 16)
 def hole_skips(seed):
     return drawn(seed, HOLE, 5, 4)
 
 
-@claim("lesson05-hole-identity", lambda v: max(v) < 16, unit="dB")
+@six("lesson05-hole-identity", lambda v: max(v) < 16)
 def hole_identity(seed):
     return drawn(seed, HOLE, 5, "identity")
 
 
-@claim("lesson05-hole-resnet", lambda v: max(v) < 16, unit="dB")
+@six("lesson05-hole-resnet", lambda v: max(v) < 16)
 def hole_resnet(seed):
     return drawn(seed, HOLE, 0)
 
 
-@claim("lesson05-hole-shallow", lambda v: max(v) < 16, unit="dB")
+@six("lesson05-hole-shallow", lambda v: max(v) < 16)
 def hole_shallow(seed):
     return drawn(seed, HOLE, 1)
 
 
-@claim("lesson05-hole-hourglass", lambda v: min(v) > 15, unit="dB", seeds=FIVE)
+@ten("lesson05-hole-hourglass", lambda v: min(v) > 15)
 def hole_hourglass(seed):
     return drawn(seed, HOLE, 5)
 
@@ -220,7 +224,7 @@ def hole_mean(seed):
     return metrics.psnr(sum(mean_of(s, HOLE, 5, 0) for s in five) / 5, x, 1 - mask)
 
 
-@claim("lesson05-hole-small", lambda v: 18 < min(v) <= max(v) < 18.5, unit="dB")
+@six("lesson05-hole-small", lambda v: 18 < min(v) <= max(v) < 18.5)
 def hole_small(seed):
     """The best filling without a network at 96²."""
     return best_small(seed, HOLE)
