@@ -194,6 +194,8 @@ def run_with_interrupts(code, **environment):
     prelude = """
         import os, signal, torch
         from dipcourse import degrade, fit, nets
+        # a job in the background of a script is started with interrupts ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         y = torch.rand(1, 1, 16, 16)
         def interrupt_at(k, steps=60):
             calls = iter(range(steps))
