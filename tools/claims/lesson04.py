@@ -72,17 +72,17 @@ def two(seed, pair=(0, 1)):
 # ---- the path
 
 
-@claim("lesson04-noisy", unit="dB", holds=lambda v: 20.4 < min(v) < max(v) < 20.8)
+@six("lesson04-noisy", unit="dB", holds=lambda v: 20.4 < min(v) < max(v) < 20.8)
 def noisy_psnr(seed):
     return psnr(measured(seed))
 
 
-@claim("lesson04-best-step", text=counts, holds=lambda v: min(v) > 100 and max(v) < 500)
+@six("lesson04-best-step", text=counts, holds=lambda v: min(v) > 100 and max(v) < 500)
 def plain_best_step(seed):
     return best_step(seed)
 
 
-@claim(
+@six(
     "lesson04-best",
     unit="dB",
     holds=lambda v: all(b > classical(s)["TV"] + 0.1 for s, b in enumerate(v)),
@@ -92,18 +92,18 @@ def plain_best(seed):
     return max(curve(seed))
 
 
-@claim("lesson04-end", unit="dB", holds=lambda v: max(v) < min(map(plain_best, RUNS)) - 2)
+@six("lesson04-end", unit="dB", holds=lambda v: max(v) < min(map(plain_best, RUNS)) - 2)
 def plain_end(seed):
     return curve(seed)[-1]
 
 
-@claim("lesson04-nearest", digits=0, holds=lambda v: max(v) < 12)
+@six("lesson04-nearest", digits=0, holds=lambda v: max(v) < 12)
 def nearest(seed):
     """The least distance from the clean photo, in grey levels."""
     return 255 * 10 ** (-max(curve(seed)) / 20)
 
 
-@claim(
+@six(
     "lesson04-turn",
     unit="%",
     digits=0,
@@ -137,12 +137,12 @@ def same_loss(seed):
     return int(np.argmax(plain(seed).loss < long().loss[480:520].mean()))
 
 
-@claim("lesson04-same-500", text=counts, holds=lambda v: min(v) > 50 and max(v) < 350)
+@six("lesson04-same-500", text=counts, holds=lambda v: min(v) > 50 and max(v) < 350)
 def same_500(seed):
     return same_loss(seed)
 
 
-@claim(
+@six(
     "lesson04-same-gap", text=lambda v: f"{max(v):.1f} dB", unit="dB", holds=lambda v: max(v) < 1.3
 )
 def same_gap(seed):
@@ -166,28 +166,28 @@ recorded("long-end", lambda values: values[-1], lambda v: max(v) < 25.5)
 # ---- three tricks
 
 
-@claim("lesson04-gain-mean-plain", unit="dB", holds=lambda v: min(v) > 0.05)
+@six("lesson04-gain-mean-plain", unit="dB", holds=lambda v: min(v) > 0.05)
 def gain_mean_plain(seed):
     return max(curve(seed, mean=True)) - max(curve(seed))
 
 
-@claim("lesson04-gain-jitter", unit="dB", holds=lambda v: min(v) > 0.15)
+@six("lesson04-gain-jitter", unit="dB", holds=lambda v: min(v) > 0.15)
 def gain_jitter(seed):
     return psnr(jittered(seed, 0).mean) - max(curve(seed, mean=True))
 
 
-@claim("lesson04-gain-mean", unit="dB", holds=lambda v: min(v) > 0.5)
+@six("lesson04-gain-mean", unit="dB", holds=lambda v: min(v) > 0.5)
 def gain_mean(seed):
     return psnr(jittered(seed, 0).mean) - max(curve(seed, 0))
 
 
-@claim("lesson04-gain-clean", text=signed, holds=lambda v: np.min(v) > -0.5 and np.max(v) < 1)
+@six("lesson04-gain-clean", text=signed, holds=lambda v: np.min(v) > -0.5 and np.max(v) < 1)
 def gain_clean(seed):
     """The last weights at z itself, against the last frame, for three runs: no clear gain."""
     return [psnr(jittered(seed, r).final) - curve(seed, r)[-1] for r in RUNS]
 
 
-@claim("lesson04-gain-two", unit="dB", holds=lambda v: min(v) > 0.15)
+@six("lesson04-gain-two", unit="dB", holds=lambda v: min(v) > 0.15)
 def gain_two(seed):
     return psnr(two(seed)) - np.mean([psnr(jittered(seed, r).mean) for r in (0, 1)])
 
@@ -200,12 +200,12 @@ def last_means(seed):
     return [psnr(jittered(seed, r).mean) for r in RUNS]
 
 
-@claim("lesson04-spread-frame", unit="dB", holds=lambda v: max(v) < 2)
+@six("lesson04-spread-frame", unit="dB", holds=lambda v: max(v) < 2)
 def spread_frame(seed):
     return float(np.ptp(last_frames(seed)))
 
 
-@claim("lesson04-spread-mean", unit="dB", digits=2, holds=lambda v: max(v) < 0.4)
+@six("lesson04-spread-mean", unit="dB", digits=2, holds=lambda v: max(v) < 0.4)
 def spread_mean(seed):
     return float(np.ptp(last_means(seed)))
 
@@ -223,7 +223,7 @@ for name in ("TV", "NLM", "wavelets"):
     rival(name)
 
 
-@claim(
+@six(
     "lesson04-mean",
     unit="dB",
     holds=lambda v: all(abs(m - classical(s)["NLM"]) < 0.4 for s, m in enumerate(v)),
@@ -233,7 +233,7 @@ def mean(seed):
     return psnr(jittered(seed, 0).mean)
 
 
-@claim(
+@six(
     "lesson04-two",
     unit="dB",
     holds=lambda v: all(m > max(classical(s).values()) + 0.1 for s, m in enumerate(v)),
