@@ -348,27 +348,32 @@ class _Film:
         if step in self.steps:
             return
         if count == 0:
-            self.pictures = _bytes(output).new_empty(16, 2, *output.shape[1:])
+            shape = 16, 2, *output.shape[1:]
+            self.pictures = torch.empty(shape, dtype=torch.uint8, device=output.device)
         elif count == len(self.pictures):
-            full = self.pictures
-            self.pictures = full.new_empty(2 * count, *full.shape[1:])
-            self.pictures[:count] = full
+            self.pictures = self._with_room(2 * count)
         self.pictures[count, 0], self.pictures[count, 1] = _bytes(output), _bytes(mean)
         self.steps.append(step)
 
     def copy(self):
         """A film that grows by itself, with room for one more frame."""
-        film, count = _Film(), len(self.steps)
-        if count:
+        film = _Film()
+        if self.steps:
             film.steps = list(self.steps)
-            film.pictures = self.pictures.new_empty(count + 1, *self.pictures.shape[1:])
-            film.pictures[:count] = self.pictures[:count]
+            film.pictures = self._with_room(len(self.steps) + 1)
         return film
 
     def until(self, end):
         """Steps, outputs and means before a step, at least one, on the CPU."""
         count = sum(step < end for step in self.steps) or 1
         return np.array(self.steps[:count]), *self.pictures[:count].cpu().unbind(1)
+
+    def _with_room(self, frames):
+        """The pictures so far, in a new tensor with room for so many frames."""
+        count = len(self.steps)
+        pictures = self.pictures.new_empty(frames, *self.pictures.shape[1:])
+        pictures[:count] = self.pictures[:count]
+        return pictures
 
 
 class _Rollback:

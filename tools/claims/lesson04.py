@@ -18,7 +18,7 @@ from tools.study_04 import PLAIN, SIGMA, denoise, psnrs
 
 KINDS, LEVELS = ("gaussian", "uniform", "salt_pepper"), (15, 25, 50)
 RUNS = (0, 1, 2)  # seeds of the network
-six = partial(claim, seeds=tuple(range(6)))
+six = partial(claim, seeds=range(6))
 
 
 @cache

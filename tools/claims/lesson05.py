@@ -12,8 +12,8 @@ from tools.study_05 import HALF, HOLE, damages, fill, measure_classical, network
 SIDE, SMALL = 192, 96
 TWO, REGION, EYES = "98 % of the pixels", "a region", "the eyes"
 # Another number of threads changes a fit without jitter, or over a hole, as much as a seed does.
-six = partial(claim, unit="dB", seeds=tuple(range(6)))
-ten = partial(claim, unit="dB", seeds=tuple(range(10)))
+six = partial(claim, unit="dB", seeds=range(6))
+ten = partial(claim, unit="dB", seeds=range(10))
 
 
 def masks(side, seed):

@@ -19,7 +19,7 @@ from tools.claims import claim, lesson00, middle
 
 GREY_LEVELS = 25
 SIGMA = GREY_LEVELS / 255
-ten = partial(claim, unit="dB", text=middle, seeds=tuple(range(10)))
+ten = partial(claim, unit="dB", text=middle, seeds=range(10))
 
 
 @cache
