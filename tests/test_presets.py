@@ -2,8 +2,10 @@ import inspect
 
 import numpy
 import pytest
+import torch
 
 from dipcourse import fit, presets
+from tools import study_presets
 
 
 @pytest.mark.parametrize("task", presets.TABLE)
@@ -58,3 +60,23 @@ def test_announce_names_the_scale_and_a_numpy_that_needs_a_restart(capsys, monke
     monkeypatch.setattr(numpy, "__version__", "1.0")
     presets.announce()
     assert "Restart" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", study_presets.CANDIDATES)
+def test_every_candidate_of_the_study_can_be_fitted(task):
+    for name in study_presets.CANDIDATES[task]:
+        fits, _ = study_presets.steppers(task, name, "face", 64, 0)
+        before = [p.detach().clone() for p in fits[0].net.parameters()]
+        fits[0].step()
+        after = fits[0].net.parameters()
+        moved = [(a != b).any() for a, b in zip(before, after, strict=True) if a.ndim == 4]
+        assert all(moved), name
+        assert fits[0].output.shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize("shape", [(16, 72), (32, 32), (32, 4)])
+def test_the_muon_step_has_about_the_same_size_in_every_direction(shape):
+    rows = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    sizes = torch.linalg.svdvals(study_presets.orthogonal(rows))
+    assert (sizes > 0.3).all()
+    assert (sizes < 1.3).all()

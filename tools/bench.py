@@ -33,11 +33,11 @@ LAPTOP, SMALL, PAPER = (
 )
 #: name → (settings of the network and of z, side in pixels, steps of a turn on a CPU, on a GPU)
 ROWS = {
-    "laptop 128": (LAPTOP, 128, 40, 300),
-    "laptop 192": (LAPTOP, 192, 30, 300),
-    "small 128": (SMALL, 128, 40, 300),
-    "small 192": (SMALL, 192, 30, 300),
-    "small 256": (SMALL, 256, 20, 300),
+    "laptop 128": (LAPTOP, 128, 100, 300),
+    "laptop 192": (LAPTOP, 192, 100, 300),
+    "small 128": (SMALL, 128, 100, 300),
+    "small 192": (SMALL, 192, 100, 300),
+    "small 256": (SMALL, 256, 50, 300),
     "paper 256": (PAPER, 256, 4, 100),
     "paper 512": (PAPER, 512, 1, 50),
 }
