@@ -9,6 +9,12 @@ Both fit the same network to the same noisy photo for the same number of steps, 
 its own, in turns; the medians of the turns are compared. "passes" is what the network's forward and
 backward passes cost alone, all in the precision of the fit: without other operators than torch's,
 no fit is faster. A table, not a test: timings decide nothing.
+
+On Linux a part of the gain is memory that fit keeps between steps (``memory.reuse``) where the
+plain loop has it handed out anew. How dear that is differs between machines, and on a virtual one
+between hours. To take it out of the comparison:
+
+    MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=17179869184 python -m tools.bench
 """
 
 import argparse
