@@ -107,15 +107,20 @@ def reuse():
     """Let the process keep freed memory (up to 2 GB) for the next step, where the C library can.
 
     By default glibc hands large blocks back at each step and takes them again: thousands of page
-    faults, up to a fifth of a step's time. Elsewhere than on Linux this does nothing.
+    faults, up to half of a step's time. Elsewhere than on Linux this does nothing.
 
     Built in lesson 00 (used).
 
     >>> reuse()
     """
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(-3, 2**25)  # M_MMAP_THRESHOLD: its largest value, 32 MiB
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+    _glibc("mallopt", -4, 0)  # M_MMAP_MAX: all blocks come from the heap, which can be kept
+    _glibc("mallopt", -1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def _glibc(function, *arguments):
+    """Call a function of glibc, where that is the C library."""
+    if sys.platform == "linux" and (call := getattr(ctypes.CDLL(None), function, None)):
+        call(*arguments)
 
 
 def require(net, z, precision, device, frames=0, prior=False):
@@ -137,7 +142,12 @@ def require(net, z, precision, device, frames=0, prior=False):
     >>> require(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
     """
     want, have = needed(net, z, precision, frames, prior), free(device)
-    if want is not None and have is not None and want > have:
+    if want is None or have is None:
+        return
+    if want > have:
+        _glibc("malloc_trim", 0)  # hands back what earlier fits have kept
+        have = free(device)
+    if want > have:
         raise MemoryError(
             f"this fit needs about {want / 1e9:.1f} GB, and {have / 1e9:.1f} GB are free on "
             f"{device}: take a smaller picture (half the side needs a quarter), fewer channels "

@@ -86,11 +86,57 @@ def test_the_estimate_is_near_what_a_fit_takes(name):
         run(net, z, y, {steps})
         print(want / (used("VmHWM") - before))
     """
+    assert 0.5 < float(printed(code)) < 1.6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_a_step_takes_no_memory_anew():
+    code = """
+        from resource import RUSAGE_SELF, getrusage
+
+        import torch
+        from dipcourse import degrade, fit, nets
+
+        y = torch.rand(1, 3, 2048, 2048)  # 50 MB: more than glibc keeps of itself
+        stepper = fit.Stepper(nets.PixelImage(y), None, y, degrade.Identity())
+        for _ in range(8):
+            stepper.step()
+        before = getrusage(RUSAGE_SELF).ru_minflt
+        for _ in range(3):
+            stepper.step()
+        print(getrusage(RUSAGE_SELF).ru_minflt - before)
+    """
+    pages_of_a_picture = 4 * 3 * 2048**2 / 4096
+    assert int(printed(code)) < pages_of_a_picture
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
+def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed():
+    code = """
+        import psutil
+        import torch
+        from dipcourse import memory
+
+        memory.reuse()
+        large = torch.ones(100_000_000)
+        above = torch.ones(1_000)
+        del large
+        memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+        held = psutil.Process().memory_info().rss
+        memory.free = lambda device: 0 if psutil.Process().memory_info().rss == held else 1e9
+        memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+        print(held - psutil.Process().memory_info().rss)
+    """
+    assert int(printed(code)) > 300_000_000
+
+
+def printed(code):
+    """What a process of its own prints."""
     process = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
     )
     assert process.returncode == 0, process.stderr
-    assert 0.5 < float(process.stdout) < 1.6
+    return process.stdout
 
 
 def container(folder, **files):
