@@ -104,7 +104,7 @@ def _left(folder, limit, used):
 
 
 def reuse():
-    """Let the process keep freed memory (up to 2 GB) for the next step, where the C library can.
+    """Let the process keep freed memory for the next step, where the C library can.
 
     By default glibc hands large blocks back at each step and takes them again: thousands of page
     faults, up to half of a step's time. Elsewhere than on Linux this does nothing.
@@ -114,7 +114,7 @@ def reuse():
     >>> reuse()
     """
     _glibc("mallopt", -4, 0)  # M_MMAP_MAX: all blocks come from the heap, which can be kept
-    _glibc("mallopt", -1, 2**31 - 1)  # M_TRIM_THRESHOLD
+    _glibc("mallopt", -1, 2**31 - 1)  # M_TRIM_THRESHOLD: up to 2 GB at the heap's end stay
 
 
 def _glibc(function, *arguments):

@@ -5,16 +5,12 @@
     python -m tools.bench --float32       fit in float32 as well, where it would take bfloat16
     python -m tools.bench --store         keep the rows for the README: on a quiet machine only
 
-Both fit the same network to the same noisy photo for the same number of steps, each in a process of
-its own, in turns; the medians of the turns are compared. "passes" is what the network's forward and
+All fit the same network to the same noisy photo for the same number of steps, each in a process of
+its own, in turns; the medians of the turns are compared. "kept" is the plain loop in a process that
+keeps freed memory as fit does (``memory.reuse``): what taking it anew at each step costs differs
+between machines, and on a virtual one between hours. "passes" is what the network's forward and
 backward passes cost alone, all in the precision of the fit: without other operators than torch's,
 no fit is faster. A table, not a test: timings decide nothing.
-
-On Linux a part of the gain is memory that fit keeps between steps (``memory.reuse``) where the
-plain loop has it handed out anew. How dear that is differs between machines, and on a virtual one
-between hours. To take it out of the comparison:
-
-    MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=17179869184 python -m tools.bench
 """
 
 import argparse
@@ -29,7 +25,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, presets
+from dipcourse import degrade, fit, images, memory, presets
 from tools.studies import Table, processor
 
 LAPTOP, SMALL, PAPER = (
@@ -44,9 +40,11 @@ ROWS = {
     "small 128": (SMALL, 128, 100, 300),
     "small 192": (SMALL, 192, 100, 300),
     "small 256": (SMALL, 256, 50, 300),
-    "paper 256": (PAPER, 256, 4, 100),
-    "paper 512": (PAPER, 512, 1, 50),
+    "paper 256": (PAPER, 256, 10, 100),
+    "paper 512": (PAPER, 512, 3, 50),
 }
+LOOPS = "reference", "kept", "fit", "passes"
+RATIOS = "   fit/ref.  fit/kept  passes/ref.  fit peaks at"
 JITTER = 1 / 30
 TURNS = 5
 
@@ -89,7 +87,9 @@ def turn(loop, row, steps, device, precision):
     net, z = presets.Preset(side, *settings, {}).make()
     began = time.perf_counter()
     options = {"device": device, "precision": precision}
-    if loop == "reference":
+    if loop in ("reference", "kept"):
+        if loop == "kept":
+            memory.reuse()
         reference_loop(net.to(device), z.to(device), y.to(device), x, steps)
     elif loop == "passes":
         passes_alone(net, z, y, steps, **options)
@@ -107,7 +107,7 @@ def turn(loop, row, steps, device, precision):
 def compare(row, steps, device, precision):
     """{loop: (seconds a step, GB)}: medians over the turns."""
     spawn = get_context("spawn")
-    workers = {loop: ProcessPoolExecutor(1, spawn) for loop in ("reference", "fit", "passes")}
+    workers = {loop: ProcessPoolExecutor(1, spawn) for loop in LOOPS}
     turns = {loop: [] for loop in workers}
     for number in range(TURNS + 1):
         for loop, worker in workers.items():
@@ -129,20 +129,24 @@ def main(arguments=None):
     only, precision = options.only, "float32" if options.float32 else None
     device = fit.best_device()
     presets.announce()
-    print(f"{'network, side':14} {'reference':>12} {'fit':>12} {'passes':>12} {'fit peaks at':>14}")
+    print(f"{'ms a step:':14}{''.join(f'{loop:>10}' for loop in LOOPS)}{RATIOS}")
     for row, (_, _, cpu_steps, gpu_steps) in ROWS.items():
         if only in row:
             steps = gpu_steps if device == "cuda" else cpu_steps
             found = compare(row, steps, device, precision)
-            slow, ours, least = (round(1e3 * seconds, 1) for seconds, _ in found.values())
-            ratio, floor, peak = round(ours / slow, 2), round(least / slow, 2), found["fit"][1]
-            times = f"{slow:9} ms {ours:6} {ratio:5.2f} {least:6} {floor:5.2f}"
-            print(f"{row:14} {times} {peak:11.2f} GB", flush=True)
+            ms = {loop: round(1e3 * seconds, 1) for loop, (seconds, _) in found.items()}
+            ratios = {
+                "ratio": round(ms["fit"] / ms["reference"], 2),
+                "kept ratio": round(ms["fit"] / ms["kept"], 2),
+                "passes ratio": round(ms["passes"] / ms["reference"], 2),
+                "GB": round(found["fit"][1], 2),
+            }
+            times = "".join(f"{value:10}" for value in ms.values())
+            ratio, kept, floor, peak = ratios.values()
+            print(f"{row:14}{times}{ratio:11}{kept:10}{floor:13}{peak:11} GB", flush=True)
             if options.store:
                 table = Table(f"bench_{processor()}", ("row",), Path(__file__).parent)
-                result = {"reference ms": slow, "fit ms": ours, "passes ms": least}
-                result |= {"ratio": ratio, "passes ratio": floor}
-                table.add({"row": row} | result | {"GB": round(peak, 2)})
+                table.add({"row": row} | {f"{k} ms": v for k, v in ms.items()} | ratios)
 
 
 if __name__ == "__main__":
