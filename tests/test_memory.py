@@ -1,9 +1,9 @@
-import subprocess
 import sys
 import textwrap
 
 import pytest
 import torch
+from conftest import ROOT, output
 from torch import nn
 
 from dipcourse import memory, nets, presets
@@ -132,11 +132,7 @@ def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed():
 
 def printed(code):
     """What a process of its own prints."""
-    process = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
+    return output(sys.executable, "-c", textwrap.dedent(code), folder=ROOT)
 
 
 def container(folder, **files):

@@ -135,18 +135,18 @@ def main(arguments=None):
             steps = gpu_steps if device == "cuda" else cpu_steps
             found = compare(row, steps, device, precision)
             ms = {loop: round(1e3 * seconds, 1) for loop, (seconds, _) in found.items()}
-            ratios = {
+            figures = {
                 "ratio": round(ms["fit"] / ms["reference"], 2),
                 "kept ratio": round(ms["fit"] / ms["kept"], 2),
                 "passes ratio": round(ms["passes"] / ms["reference"], 2),
                 "GB": round(found["fit"][1], 2),
             }
             times = "".join(f"{value:10}" for value in ms.values())
-            ratio, kept, floor, peak = ratios.values()
+            ratio, kept, floor, peak = figures.values()
             print(f"{row:14}{times}{ratio:11}{kept:10}{floor:13}{peak:11} GB", flush=True)
             if options.store:
                 table = Table(f"bench_{processor()}", ("row",), Path(__file__).parent)
-                table.add({"row": row} | {f"{k} ms": v for k, v in ms.items()} | ratios)
+                table.add({"row": row} | {f"{k} ms": v for k, v in ms.items()} | figures)
 
 
 if __name__ == "__main__":

@@ -51,12 +51,16 @@ def adam(beta2):
 class Muon(torch.optim.Optimizer):
     """Momentum whose step for each filter bank is made orthogonal; Adam for all other parameters.
 
+    torch.optim.Muon takes matrices only, no filters.
+
     Source: Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024.
     """
 
     def __init__(self, parameters, lr, momentum=0.95):
         parameters = list(parameters)
         super().__init__([p for p in parameters if p.ndim == 4], {"lr": lr, "momentum": momentum})
+        for p in self.param_groups[0]["params"]:
+            self.state[p] = torch.zeros_like(p)  # the running mean of its gradient
         self.others = adam(0.95)([p for p in parameters if p.ndim != 4], lr=QUICK["lr"])
 
     def zero_grad(self, set_to_none=True):
@@ -68,8 +72,7 @@ class Muon(torch.optim.Optimizer):
         self.others.step()
         (group,) = self.param_groups
         for p in group["params"]:
-            running = self.state[p].setdefault("running", torch.zeros_like(p))
-            running.lerp_(p.grad, 1 - group["momentum"])
+            running = self.state[p].lerp_(p.grad, 1 - group["momentum"])
             rows = p.grad.lerp(running, group["momentum"]).flatten(1)
             size = max(1, rows.shape[0] / rows.shape[1]) ** 0.5
             p.sub_(orthogonal(rows).view_as(p), alpha=group["lr"] * size)
@@ -214,10 +217,11 @@ def steppers(task, name, photo, side, seed):
     settings = {k: v for k, v in preset.fit.items() if k not in ("steps", "decay", "coarse")}
     fits = []
     for i in range(RUNS.get(name, 1)):
-        net, z = preset.make(x.shape[1], seed=seed + 100 * i)
+        settings["seed"] = seed + 100 * i
+        net, z = preset.make(x.shape[1], seed=settings["seed"])
         if "coarse" in preset.fit:
-            z = fit_halved(net, z, y, preset.fit["coarse"], settings | {"seed": seed + 100 * i})
-        fits.append(fit.Stepper(net, z, y, operator, **settings, seed=seed + 100 * i))
+            z = fit_halved(net, z, y, preset.fit["coarse"], settings)
+        fits.append(fit.Stepper(net, z, y, operator, **settings))
     return fits, preset.fit
 
 
