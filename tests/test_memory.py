@@ -93,21 +93,22 @@ def test_the_estimate_is_near_what_a_fit_takes(name):
 def test_a_step_takes_no_memory_anew():
     code = """
         from resource import RUSAGE_SELF, getrusage
+        from statistics import median
 
         import torch
         from dipcourse import degrade, fit, nets
 
+        def faults():
+            before = getrusage(RUSAGE_SELF).ru_minflt
+            stepper.step()
+            return getrusage(RUSAGE_SELF).ru_minflt - before
+
         y = torch.rand(1, 3, 2048, 2048)  # 50 MB: more than glibc keeps of itself
         stepper = fit.Stepper(nets.PixelImage(y), None, y, degrade.Identity())
-        for _ in range(8):
-            stepper.step()
-        before = getrusage(RUSAGE_SELF).ru_minflt
-        for _ in range(3):
-            stepper.step()
-        print(getrusage(RUSAGE_SELF).ru_minflt - before)
+        print(median(faults() for _ in range(21)))  # the heap grows in a few of the first steps
     """
     pages_of_a_picture = 4 * 3 * 2048**2 / 4096
-    assert int(printed(code)) < pages_of_a_picture
+    assert float(printed(code)) < pages_of_a_picture
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
