@@ -118,15 +118,21 @@ def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed():
         import torch
         from dipcourse import memory
 
+        def used():
+            return psutil.Process().memory_info().rss
+
+        def require():
+            memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+
         memory.reuse()
         large = torch.ones(100_000_000)
         above = torch.ones(1_000)
         del large
-        memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
-        held = psutil.Process().memory_info().rss
-        memory.free = lambda device: 0 if psutil.Process().memory_info().rss == held else 1e9
-        memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
-        print(held - psutil.Process().memory_info().rss)
+        require()
+        held = used()
+        memory.free = lambda device: 0 if used() > held - 300_000_000 else 1e9
+        require()
+        print(held - used())
     """
     assert int(printed(code)) > 300_000_000
 
