@@ -10,8 +10,8 @@ import psutil
 import torch
 
 SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
-WORKSPACE = 1.5  # convolutions and the backward pass hold more than the layers keep
-COPIES = 12  # of the output, float32: the step's own, the running mean's, and gaps between them
+WORKSPACE = 1.9  # convolutions, the backward pass and gaps hold more than the layers keep
+COPIES = 16  # of the output, float32: the step's own, the running mean's, and gaps between them
 PRIOR = 8  # more of them if there is a prior: what total variation keeps
 CONTAINERS = {  # what Docker or a JupyterHub may set, cgroup version 2 and 1: limit and use
     "/sys/fs/cgroup": ("memory.max", "memory.current"),
