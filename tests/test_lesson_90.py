@@ -15,6 +15,7 @@ from tools import notebooks
 CODE = [c.id for c in notebooks.read(PATH).cells if c.cell_type == "code" and c.id != "setup"]
 PREPARED = CODE[: CODE.index("damage")]
 MINUTES = CODE[CODE.index("damage") :]
+ENDLESS = 10**9  # seconds that the audience would wait
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +24,9 @@ def smoke(monkeypatch):
 
 
 def prepared(**changes):
-    """The names that there are above minute 1."""
+    """The names that there are above minute 1; fits run live, however slow this machine is."""
     names = lesson_code.run("90", *PREPARED)
-    names.update(changes)  # in place: the helpers look here
+    names.update({"PATIENCE": ENDLESS} | changes)  # in place: the helpers look here
     return names
 
 
@@ -42,7 +43,7 @@ def hidden_psnr(history, x, hidden):
     return metrics.psnr(history.frame(-1), x, hidden)
 
 
-@pytest.mark.parametrize("patience", [60, 0], ids=["live", "recorded"])
+@pytest.mark.parametrize("patience", [ENDLESS, 0], ids=["live", "recorded"])
 @pytest.mark.parametrize("minute", MINUTES)
 def test_each_minute_works_alone(minute, patience, capsys):
     run(minute, names=prepared(PATIENCE=patience))
@@ -69,7 +70,7 @@ def test_measuring_the_machine_leaves_the_network_as_it_was(monkeypatch):
 
 
 def test_a_slow_machine_gets_the_recording_and_is_told(monkeypatch, capsys):
-    names = prepared(pace=lambda *fit: 0.1)
+    names = prepared(pace=lambda *fit: 0.1, PATIENCE=60)
     played = []
     monkeypatch.setattr(player, "iterations", lambda history, title: played.append(history))
     made = names["watch"]("90_noisy", "overfit", names["noisy"](names["x"]), degrade.Identity())
