@@ -13,10 +13,10 @@ import nbformat
 import pytest
 from conftest import JupyterLab
 from course import ROOT, Course
+from fresh import disagreements
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook
 
-from dipcourse.grading import collect
 from tools import assignments
 
 NAME = "a1_total_variation"
@@ -161,6 +161,17 @@ def edited(notebook):
     cell(notebook, "task-half").source = "def half(x):\n    return mathematics.ldexp(x, -1)"
 
 
+def byte_order(notebook):
+    """As an editor of Windows saves it."""
+    return "\ufeff" + json.dumps(notebook)
+
+
+def from_word(notebook):
+    """Code that went through a word processor or a web page."""
+    cell(notebook, "task-twice").source = "def twice(x):\n\u00a0\u00a0\u00a0\u00a0return 2\u202f* x"
+    cell(notebook, "task-half").source = "def half(x):\n    return {“half”: x / 2}[“half”]"
+
+
 #: How each damaged notebook comes in: its name on the platform, and the student's name for us.
 CLASS = {
     deleted_test: (f"Ada Lovelace_1_assignsubmission_file_/Copy of {NAME}.ipynb", "Ada-Lovelace_1"),
@@ -174,6 +185,8 @@ CLASS = {
     no_kernel: ("kernel/a1 Total Variation (kernel).ipynb", "kernel"),
     old_format: (f"old_{NAME}.ipynb", "old"),
     edited: (f"edited_{NAME}.ipynb", "edited"),
+    byte_order: (f"bom_{NAME}.ipynb", "bom"),
+    from_word: (f"from_word_{NAME}.ipynb.txt", "from_word"),
 }
 SILENT = {no_kernel, old_format}  # mended without a word: nothing of theirs changed
 
@@ -238,6 +251,61 @@ Path("own.txt").write_text("mine")
 print("open:", images.load("face", 16).shape, Path("own.txt").read_text())"""
 
 
+WIDGETS = """
+import ipywidgets as widgets
+from IPython.display import clear_output, display
+
+
+@widgets.interact(k=(0, 5))
+def look(k=2):
+    print("k is", k)
+
+
+out, slider = widgets.Output(), widgets.IntSlider()
+play = widgets.Play()
+widgets.jslink((play, "value"), (slider, "value"))
+display(out, widgets.HBox([play, slider]))
+with out:
+    print("in the widget")
+    clear_output()
+    print("and again")
+out.__enter__()  # and never left"""
+
+
+# ---- answers where they do not count; each function changes an answered notebook in place
+
+
+def in_markdown(notebook):
+    """An answer in a text cell, and the words in a comment."""
+    cell(notebook, "task-half").source = source_of_release("task-half")
+    cell(notebook, "explain-why").source = source_of_release("explain-why")
+    notebook.cells.append(new_markdown_cell("My code:\n\n    def half(x):\n        return x / 2"))
+    notebook.cells.append(new_code_cell("# " + "because it is so " * 6))
+
+
+def below_its_tests(notebook):
+    cell(notebook, "task-half").source = source_of_release("task-half")
+    notebook.cells.append(new_code_cell("def half(x):\n    return x / 2"))
+
+
+def in_reversed_order(notebook):
+    notebook.cells.reverse()
+
+
+NOT_HERE = "elsewhere, where it does not count: cell"
+ELSEWHERE = {
+    in_markdown: [
+        f"`task-half` is empty; half is defined {NOT_HERE} 9, markdown",
+        f"`explain-why` is empty; there is a text {NOT_HERE} 10, code",
+    ],
+    below_its_tests: [f"`task-half` is empty; half is defined {NOT_HERE} 9, code"],
+    in_reversed_order: [
+        "the answer `task-twice` stands below its tests, which ran without it",
+        "the answer `task-half` stands below its tests, which ran without it",
+    ],
+}
+
+
 def tricky(released):
     """Notebooks of students who are loud, curious, or cheat: {name: notebook}."""
     cheat = answer(released, twice="0")
@@ -247,6 +315,7 @@ def tricky(released):
         "around": with_cell(cheat, AROUND),
         "blank": with_cell(cheat, BLANK),
         "spy": with_cell(answer(released), SPY),
+        "widgets": with_cell(answer(released), WIDGETS),
     }
 
 
@@ -278,7 +347,8 @@ def grade_class(folder):
     for command in commands():
         if command[0] == "zip_collect":
             hand_in(course)
-        fails = command[0] == "autograde" and "--student" not in command  # some cannot be graded
+        some_fail = command[0] == "zip_collect" or command[0] == "autograde"
+        fails = some_fail and "--student" not in command
         course.said.setdefault(command[0], course.run(*command, fails=fails))
     with open(course.folder / "grades.csv", encoding="utf-8") as file:
         course.table = {row["student"]: row for row in csv.DictReader(file)}
@@ -307,6 +377,14 @@ def hand_in(course):
     for damage, (name, _) in CLASS.items():
         notebook = copy.deepcopy(good)
         course.write(f"{place}/{name}", damage(notebook) or json.dumps(notebook))
+    for misplace in ELSEWHERE:
+        notebook = copy.deepcopy(good)
+        misplace(notebook)
+        course.write(f"{place}/{misplace.__name__}_{NAME}.ipynb", notebook)
+    course.write(f"{place}/final/{NAME}.ipynb", good)
+    course.write(f"{place}/final/{NAME}_final.ipynb", released)
+    course.write(f"{place}/Pat_9_assignsubmission_file_/report.pdf", "no notebook")
+    course.write("names.csv", 'name\nada\n"Nobody, Nemo"\n')
     course.write(f"{place}/twofiles_12_34_{NAME} (1).ipynb", answer(released, "0"))
     course.write(f"{place}/broken_{NAME}.ipynb", '{"cells": [')
     foreign = new_notebook(cells=[new_code_cell("print('my shopping list')")])
@@ -320,6 +398,7 @@ def hand_in(course):
     with zipfile.ZipFile(course.folder / place / "ada.zip", "w") as archive:
         archive.writestr(f"{NAME}.ipynb", json.dumps(good))
     course.write(f"submitted/zz-by-hand/{NAME}/Copy of {NAME}.ipynb", good)
+    course.write(f"submitted/zz-by-hand/{NAME}/{NAME}.ipynb", released)
 
 
 def auto(course, student):
@@ -370,18 +449,76 @@ def test_of_two_copies_the_later_is_graded_and_the_other_named(course):
     assert f"twofiles: twofiles_12_34_{NAME} (1).ipynb is left out" in said
 
 
-@pytest.mark.parametrize("student", ["broken", "foreign", "dead", "other"])
-def test_what_cannot_be_graded_is_no_zero(course, student):
-    """It stops nobody else, and is named in the log and in the table."""
+def test_an_empty_copy_is_not_graded_and_named(course):
+    """One was collected, the other put into ``submitted`` by hand."""
+    assert auto(course, "final") == FULL
+    assert f"{NAME}_final.ipynb is left out for {NAME}.ipynb" in course.table["final"]["notes"]
+    assert auto(course, "zz-by-hand") == FULL
+    words = f"Copy of {NAME}.ipynb is graded as {NAME}.ipynb"
+    assert words in course.table["zz-by-hand"]["notes"]
+
+
+@pytest.mark.parametrize(
+    ("student", "why"),
+    {
+        "broken": "the file cannot be read as a notebook",
+        "foreign": f"this does not look like {NAME}; is it the right file?",
+        "dead": "its kernel died",
+        "other": f"this does not look like {NAME}, but like a2_random_unet",
+    }.items(),
+)
+def test_what_cannot_be_graded_is_no_zero(course, student, why):
+    """It stops nobody else, and is named, with its reason, in the log and in the table."""
     line = f"There was an error processing assignment '{NAME}' for student '{student}'"
     assert line in course.said["autograde"]
+    assert f"{student}: {why}" in course.said["autograde"]
     assert course.table[student]["score"] == ""
-    assert course.table[student]["state"].startswith("COULD NOT BE GRADED")
+    assert course.table[student]["state"].startswith(f"COULD NOT BE GRADED: {why}")
 
 
-def test_another_assignment_is_named(course):
-    words = f"other: this does not look like {NAME}, but like a2_random_unet"
-    assert words in course.said["autograde"]
+def test_failures_are_one_line_each(course):
+    assert "Traceback" not in course.said["autograde"]
+    assert 'File "' not in course.said["autograde"]
+
+
+def test_who_handed_in_no_notebook_has_a_line(course):
+    assert course.table["Pat_9"]["state"] == "COULD NOT BE GRADED: no notebook among report.pdf"
+    line = "Pat_9: not understood: no notebook among Pat_9_assignsubmission_file_/report.pdf"
+    assert line in course.said["zip_collect"]
+
+
+def test_who_handed_in_nothing_has_a_line(course):
+    """The last export of the page takes the roster."""
+    assert course.table["Nobody, Nemo"]["state"] == "nothing handed in"
+    assert course.table["ada"]["notes"] == ""
+    assert "not on the roster" in course.table["loop"]["notes"]
+
+
+@pytest.mark.parametrize("misplace", ELSEWHERE, ids=lambda misplace: misplace.__name__)
+def test_an_answer_that_does_not_count_where_it_stands_is_named(course, misplace):
+    """In the log, in the table, and on top of the graded notebook."""
+    student = misplace.__name__
+    top = course.graded(student, NAME).cells[0].source
+    for line in ELSEWHERE[misplace]:
+        assert f"{student}: {line}" in course.said["autograde"]
+        assert line in course.table[student]["notes"]
+        assert line in top
+
+
+def test_widgets_cost_nothing(course):
+    """Not even an output widget that is never left: tests and marks are not caught by it."""
+    assert auto(course, "widgets") == FULL
+    said = outputs(course, "widgets", "own")
+    assert "and again" in said
+
+
+def test_submit_check_and_the_grader_agree(course):
+    """Where nobody cheats, and no cell has lost its type, which submit_check calls an obstacle."""
+    others = {"inside", "around", "blank", "score", CLASS[retyped][1]}
+    others |= {name for name, row in course.table.items() if row["state"].startswith("COULD NOT")}
+    students = {name for name in course.scores(NAME) if name not in others}
+    assert len(students) > 20
+    assert disagreements(course, NAME, sorted(students)) == []
 
 
 def test_changed_tests_are_named_and_others_pass_in_silence(course):
@@ -522,28 +659,10 @@ def test_formgrader_shows_the_course(course, monkeypatch):
     assert (found["name"], found["max_score"], found["max_written_score"]) == (NAME, 6, 2)
 
 
-@pytest.mark.parametrize(
-    ("place", "student"),
-    [
-        ("Ada Lovelace_4711_assignsubmission_file_/a1_x.ipynb", "Ada-Lovelace_4711"),
-        ("Ada Lovelace_4711_assignsubmission_file_a1_x.ipynb", "Ada-Lovelace_4711"),
-        ("lovelaceada_12_34_a1_x-2.ipynb", "lovelaceada"),
-        ("lovelaceada_LATE_12_34_Copy of a1_x.ipynb", "lovelaceada"),
-        ("ada/homework/a1_x.ipynb", "ada"),
-        ("ada@uni.example_a1_x.ipynb", "ada@uni.example"),
-        ("a1_x.ipynb", None),
-    ],
-)
-def test_names_of_platforms(place, student, tmp_path):
-    one = collect.Collector(parent=None)
-    found = one.parse(tmp_path / place, tmp_path, ["a1_x", "a1_y"])
-    assert (found and found["student_id"]) == student
-
-
 def test_page_names_real_commands():
     words = [command[0] for command in commands()]
     path = ["generate_assignment", "zip_collect", "autograde", "autograde"]
-    assert words == [*path, "generate_feedback", "export"]
+    assert words == [*path, "generate_feedback", "export", "export"]
 
 
 def test_private_copy_differs_only_in_its_variants(tmp_path):

@@ -60,13 +60,18 @@ def said(book, capsys, file=f"{NAME}.ipynb", **options):
     return result, capsys.readouterr().out
 
 
+def last(text):
+    """The verdict, which stands in the last line."""
+    return text.rstrip().splitlines()[-1]
+
+
 def test_all_is_well(capsys):
     result, text = said(notebook(), capsys)
     assert result is True
-    assert "✅ every graded cell is there, once, and answered" in text
-    assert "✅ all 1 visible tests pass" in text
+    assert "✅ complete: every graded cell is there, once, and answered" in text
+    assert "✅ passed: all 1 visible tests" in text
     assert "✅ runs from a fresh start" in text
-    assert f"Hand in the file {NAME}.ipynb." in text
+    assert last(text) == f"✅ READY: hand in the file {NAME}.ipynb."
 
 
 def test_missing_double_and_unanswered_cells(capsys):
@@ -75,17 +80,33 @@ def test_missing_double_and_unanswered_cells(capsys):
         new_code_cell(TEST, id="copy", metadata={"nbgrader": {"grade_id": "test-twice"}})
     ]
     del book.cells[0]
-    lines = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
-    assert lines[0].startswith("❌ the cell task-twice is missing")
-    assert lines[1].startswith("❌ the cell test-twice is there 2 times")
-    assert lines[2] == "⬜ explain-why is not answered yet"
-    assert len(lines) == 3
+    obstacles, gaps = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
+    assert obstacles[0].startswith("❌ the cell task-twice is missing")
+    assert obstacles[1].startswith("❌ the cell test-twice is there 2 times")
+    assert gaps == ["⬜ explain-why is not answered yet"]
+    assert len(obstacles) == 2
+    result, text = said(book, capsys)
+    assert result is False
+    assert last(text).startswith("❌ NOT READY: 2 obstacles above.")
+
+
+def test_a_cell_that_became_text():
+    book = notebook()
+    book.cells[0].cell_type, book.cells[2].cell_type = "markdown", "raw"
+    obstacles, gaps = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
+    assert obstacles == [
+        "❌ the cell task-twice has become markdown: make it code again",
+        "❌ the cell explain-why has become raw: make it markdown again",
+    ]
+    assert gaps == []
 
 
 def test_white_space_is_no_answer():
     wanted = json.loads(handin.MANIFEST.read_text())[NAME]
     book = notebook(twice="raise NotImplementedError\n\n", words=WORDS + "\n")
-    assert [line[0] for line in handin.examine(book, wanted)] == ["⬜", "⬜"]
+    obstacles, gaps = handin.examine(book, wanted)
+    assert obstacles == []
+    assert len(gaps) == 2
 
 
 def test_ids_in_the_metadata_and_sources_as_lists():
@@ -94,21 +115,35 @@ def test_ids_in_the_metadata_and_sources_as_lists():
     for cell in book["cells"]:
         cell["metadata"] = {"id": cell.pop("id")}
         cell["source"] = cell["source"].splitlines(keepends=True)
-    assert handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME]) == []
+    assert handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME]) == ([], [])
 
 
 def test_what_lives_in_the_kernel_alone_is_found(capsys):
     result, text = said(notebook(extra="only_in_my_kernel + 1"), capsys)
     assert result is False
     assert "❌ from a fresh start, cell own raises NameError" in text
+    assert last(text).startswith("❌ NOT READY: 1 obstacle above. Mend, save, and run")
 
 
-def test_wrong_answers_are_shown_but_no_obstacle(capsys):
-    result, text = said(notebook(twice="return x"), capsys)
+def test_wrong_answers_are_shown_and_no_obstacle(capsys):
+    result, text = said(notebook(twice="return x", words=WORDS), capsys)
     assert result is False
     assert "❌ 1a twice" in text
     assert "mine 2, reference 4" in text
-    assert "You can hand in as it is." in text
+    assert last(text) == (
+        "⬜ NOT COMPLETE: 1 cell not answered, 1 test not passed. "
+        f"If you stop here, hand in the file {NAME}.ipynb."
+    )
+
+
+def test_failing_tests_and_an_error_are_not_ready(capsys):
+    _, text = said(notebook(twice="return x", extra="never_defined"), capsys)
+    assert last(text).startswith("❌ NOT READY: 1 obstacle above.")
+
+
+def test_a_question_to_the_keyboard_does_not_hang(capsys):
+    _, text = said(notebook(extra="input()"), capsys)
+    assert "cell own raises EOFError" in text
 
 
 def test_a_run_that_ends_early_or_late(capsys):
@@ -123,7 +158,9 @@ def test_a_run_that_ends_early_or_late(capsys):
 def test_another_file_name(capsys):
     result, text = said(notebook(), capsys, file="Copy of it (2).ipynb")
     assert result is True
-    assert f"under the name {NAME}.ipynb (now it is Copy of it (2).ipynb)" in text
+    assert last(text) == (
+        f"✅ READY: hand in the file {NAME}.ipynb (now it is Copy of it (2).ipynb: rename it)."
+    )
 
 
 def test_two_candidates(capsys):
@@ -142,11 +179,51 @@ def test_a_file_that_is_no_notebook(capsys, known, content):
     assert said(notebook(), capsys)[0] is True, "beside it, the right one is found"
 
 
+def in_kernel(monkeypatch, *ran):
+    """A kernel in which these cells were run, the last one just now; a fresh run is not tried."""
+    monkeypatch.setattr(handin, "_run_fresh", lambda *_: ([], []))
+    history = types.SimpleNamespace(input_hist_raw=["", *ran])
+    shell = types.SimpleNamespace(user_ns={}, history_manager=history)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+
+
+CHECK = f"from dipcourse import handin\nhandin.submit_check('{NAME}')"
+FIRST, SECOND = (f"def twice(x):\n    return {factor} * x" for factor in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("ran", "saved", "newer"),
+    {
+        "saved": ([FIRST, SECOND, CHECK], "return 2 * x", None),
+        "an answer that was run is not saved": ([FIRST, SECOND, CHECK], "return 1 * x", "twice"),
+        "this cell is not saved": ([SECOND, f"{CHECK}  # now"], "return 2 * x", "this cell"),
+        "saved, and not run yet": ([FIRST, CHECK], "return 2 * x", None),
+        "back to the first version, and run": ([FIRST, SECOND, FIRST, CHECK], "return 1 * x", None),
+        "a new kernel": ([CHECK], "return 2 * x", None),
+    }.values(),
+)
+def test_a_file_that_is_older_than_the_screen(capsys, monkeypatch, ran, saved, newer):
+    in_kernel(monkeypatch, *ran)
+    result, text = said(notebook(twice=saved), capsys)
+    if newer is None:
+        assert "NOT SAVED" not in text
+    else:
+        assert result is False
+        assert last(text).startswith(f"❌ NOT SAVED: the file does not hold {newer} as you ran it")
+
+
+def test_a_file_from_a_windows_editor(capsys, known, monkeypatch):
+    in_kernel(monkeypatch, CHECK)
+    raw = json.dumps(notebook()).encode("utf-16")
+    (known / f"{NAME}.ipynb").write_bytes(raw)
+    assert handin.submit_check(NAME) is True
+    (known / f"{NAME}.ipynb").write_bytes(json.dumps(notebook()).encode("utf-8-sig"))
+    assert handin.submit_check(NAME) is True
+
+
 def test_jupyter_says_which_file(capsys, monkeypatch, known):
     said(notebook(words=WORDS), capsys, file="one.ipynb")
-
-    shell = types.SimpleNamespace(user_ns={})
-    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    in_kernel(monkeypatch, CHECK)
     monkeypatch.setenv("JPY_SESSION_NAME", str(known / "two.ipynb"))
     result, text = said(notebook(), capsys, file="two.ipynb")
     assert (result, "two.ipynb as saved" in text) == (True, True)
@@ -171,7 +248,7 @@ def test_colab_shows_its_live_notebook(capsys, monkeypatch):
     text = capsys.readouterr().out
     assert result is True
     assert "the notebook as it is in Colab now" in text
-    assert f"under the name {NAME}.ipynb (now it is Copy of it.ipynb)" in text
+    assert f"the file {NAME}.ipynb (now it is Copy of it.ipynb: rename it)" in text
 
 
 def test_colab_that_does_not_answer(capsys, monkeypatch):

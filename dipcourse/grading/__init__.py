@@ -1,8 +1,11 @@
 """For instructors: nbgrader, set up for this course and for notebooks that come back from Colab.
 
+    collect   puts the files of a learning platform where nbgrader looks for them
+    whose     says which student a file belongs to, by its name
     mend      puts a damaged notebook in order before it is graded, and says what it did
-    collect   finds student and notebook in the files of a learning platform; the table of grades
     guard     undoes, around each cell, what a notebook has replaced in torch, numpy or the tests
+    notes     keeps what a person should know about a submission
+    table     writes the table of grades
 
 The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of it.
 """
@@ -10,6 +13,10 @@ The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of i
 import os
 import sys
 from pathlib import Path
+
+from traitlets.log import get_logger
+
+from dipcourse.grading.notes import Failures
 
 #: What the kernel of a submission finds in its environment while it is graded.
 ENVIRONMENT = {
@@ -74,15 +81,17 @@ def configure(c, seconds=120):
     c.Execute.timeout = seconds
     c.Execute.startup_timeout = 300  # importing torch on a busy machine
     c.Execute.shutdown_kernel = "immediate"  # torch takes a second to say goodbye
-    c.Execute.store_widget_state = False
+    c.Execute.store_widget_state = False  # it would make notebooks large
     c.Execute.extra_arguments = [
         "--IPKernelApp.log_level=40",
         "--HistoryManager.hist_file=:memory:",
         "--InteractiveShellApp.exec_lines=from dipcourse.grading import guard; guard.start()",
     ]
     c.LimitOutput.max_lines = 200
+    c.ZipCollectApp.extractor_plugin = "dipcourse.grading.collect.Extractor"
     c.ZipCollectApp.collector_plugin = "dipcourse.grading.collect.Collector"
-    c.ExportApp.plugin_class = "dipcourse.grading.collect.Grades"
+    c.ExportApp.plugin_class = "dipcourse.grading.table.Grades"
+    get_logger().addFilter(Failures())
 
     # A new gradebook calls the command alembic, which lies beside this Python.
     commands = str(Path(sys.executable).parent)

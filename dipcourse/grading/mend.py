@@ -19,7 +19,8 @@ from nbgrader.preprocessors import Execute, LimitOutput, NbGraderPreprocessor
 from traitlets import Integer
 
 from dipcourse import handin
-from dipcourse.grading import ENVIRONMENT
+from dipcourse.grading import ENVIRONMENT, answers
+from dipcourse.grading.notes import Notes
 
 HIDDEN = re.compile(r"^.*BEGIN HIDDEN TESTS.*\n(.*\n)*?.*END HIDDEN TESTS.*\n?", re.MULTILINE)
 WRAP = "<style>pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }</style>"
@@ -36,7 +37,8 @@ class Mend(NbGraderPreprocessor):
 
     def preprocess(self, nb, resources):
         where = resources["nbgrader"]
-        self.student, self.notes = where["student"], []
+        self.student = where["student"]
+        self.notes = Notes(self.student, where["assignment"])
         released = self.cells_of(where)
         tidy(nb)
         other, hits = looks_like(nb)
@@ -45,20 +47,22 @@ class Mend(NbGraderPreprocessor):
         if mine == 0 or hits > mine:
             words = f", but like {other}" if hits else ""
             raise ValueError(
-                f"{self.student}: this does not look like {where['notebook']}{words}; "
-                "is it the right file?"
+                f"this does not look like {where['notebook']}{words}; is it the right file?"
             )
         for name, cell in known.items():
             self.restore(cell, released[name])
         self.restore_locked(nb, known, released)
         self.add_missing(nb, known, released)
-        if self.notes:
-            nb.cells.insert(0, new_markdown_cell(report(self.notes), id="mended"))
+        self.retype_signs(nb, known, released)
+        for line in answers.elsewhere(nb.cells, known, released, theirs(nb, known, where)):
+            self.note(line)
+        if lines := self.notes.lines():
+            nb.cells.insert(0, new_markdown_cell(report(lines), id="mended"))
         return nb, resources
 
     def note(self, text):
-        """Say something about this student's notebook, in the log and in the feedback."""
-        self.notes.append(text)
+        """Say something about this student's notebook, in the log, the feedback and the table."""
+        self.notes.add("grade", text)
         self.log.warning("%s: %s", self.student, text)
 
     def cells_of(self, where):
@@ -178,6 +182,18 @@ class Mend(NbGraderPreprocessor):
                 nb.cells.insert(after[0] + 1 if after else 0, known[name])
             before = known[name]
 
+    def retype_signs(self, nb, known, released):
+        """Put the signs of a keyboard in the place of those of a word processor, in code."""
+        tests = [known[name] for name, wanted in released.items() if wanted.locked]
+        for place, cell in enumerate(nb.cells, 1):
+            if cell.cell_type != "code" or any(cell is test for test in tests):
+                continue
+            source = handin.typed(cell.source)
+            if source != cell.source:
+                cell.source = source
+                words = "spaces or signs in it are not those of a keyboard (from Word, a web page?)"
+                self.note(f"the code cell {place} is mended: {words}")
+
 
 class Trim(NbGraderPreprocessor):
     """Takes away the empty lines that cut-out tests leave at the end of released cells."""
@@ -189,6 +205,9 @@ class Trim(NbGraderPreprocessor):
 
 class GuardedExecute(Execute):
     """nbgrader's execution with ``dipcourse.grading.ENVIRONMENT`` and ``guard`` in the kernel."""
+
+    def on_comm_open_jupyter_widget(self, msg):
+        """There is no page with widgets here: what one would catch is the cell's own output."""
 
     def start_new_kernel(self, **options):
         """Start the kernel with the environment for grading; we are in the course folder."""
@@ -321,6 +340,19 @@ def tidy(nb):
         if cell.cell_type == "code":
             cell.setdefault("outputs", [])
             cell.setdefault("execution_count", None)
+
+
+def theirs(nb, known, where):
+    """The cells of a notebook that are a student's own: no released cell, no released text."""
+    release = Path("assignments", where["assignment"], f"{where['notebook']}.ipynb")
+    notebook = handin.read_notebook(release) if release.exists() else {"cells": []}
+    texts = {handin.fingerprint(handin.source_of(cell)) for cell in notebook["cells"]}
+    ours = {id(cell) for cell in known.values()}
+    return [
+        cell
+        for cell in nb.cells
+        if id(cell) not in ours and handin.fingerprint(cell.source) not in texts
+    ]
 
 
 def looks_like(nb):

@@ -1,0 +1,98 @@
+"""What a person should know about a submission: kept beside the graded notebooks, for the table."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+#: Errors whose own words help nobody.
+REASONS = {
+    "NotJSONError": "the file cannot be read as a notebook: it is cut off, or another kind of file",
+    "DeadKernelError": "its kernel died: a cell ended the process, or took all of the memory",
+}
+LONGEST = 300  # characters of a reason
+
+
+class Notes:
+    """Lines about one student's submission of an assignment, in the order of the steps.
+
+    Args:
+        student, assignment: their names in nbgrader.
+        root: the course folder.
+    """
+
+    STEPS = "collect", "grade"
+
+    def __init__(self, student, assignment, root="."):
+        self.path = Path(root, "autograded", student, f"{assignment}.notes.json")
+
+    def start(self, step):
+        """Forget what this step said in an earlier run."""
+        self._write(self._read() | {step: []})
+
+    def add(self, step, line):
+        """Add a line of a step."""
+        lines = self._read()
+        lines.setdefault(step, []).append(line)
+        self._write(lines)
+
+    def lines(self):
+        """All lines."""
+        kept = self._read()
+        return [line for step in self.STEPS for line in kept.get(step, [])]
+
+    def _read(self):
+        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
+
+    def _write(self, lines):
+        if any(lines.values()):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(json.dumps(lines, ensure_ascii=False, indent=1), encoding="utf-8")
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+class Failures(logging.Filter):
+    """Makes one line of nbgrader's report on a submission that it cannot grade, and keeps it.
+
+    nbgrader logs the folder of the submission, and then the whole traceback.
+    """
+
+    FOLDER = re.compile(r"(?:There was an error processing|While processing) assignment:? ([^,]+)")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = None
+
+    def filter(self, record):
+        """Whether to log a record, which may be changed."""
+        text = record.getMessage()
+        if found := self.FOLDER.match(text):
+            self.folder = Path(found[1])
+            stuck = text.startswith("While")
+            return not stuck or self._say(record, "its kernel hangs and cannot be interrupted")
+        if self.folder and text.startswith("Traceback (most recent call last)"):
+            return self._say(record, reason(text))
+        return True
+
+    def _say(self, record, words):
+        student, assignment = self.folder.parts[-2:]
+        Notes(student, assignment).add("grade", words)
+        record.msg, record.args, self.folder = "%s: %s", (student, words), None
+        return True
+
+
+def reason(traceback):
+    """The error at the end of a traceback's text, as one line.
+
+    >>> reason("Traceback (most recent call last):\\n  File …\\nValueError: too\\n  short\\n")
+    'too short'
+    >>> reason("Traceback (most recent call last):\\nKeyError: 'a'")
+    "KeyError: 'a'"
+    """
+    *_, start = re.finditer(r"^([\w.]+)(?:: |$)", traceback, re.MULTILINE)
+    kind = start[1].split(".")[-1]
+    words = " ".join(traceback[start.end() :].split())[:LONGEST]
+    if kind in REASONS or kind == "ValueError":
+        return REASONS.get(kind, words)
+    return f"{kind}: {words}" if words else kind
