@@ -4,6 +4,7 @@ It never sees the clean picture, and it draws nothing: it returns a ``History``.
 """
 
 import copy
+import inspect
 import math
 import os
 import sys
@@ -14,8 +15,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dipcourse import images, memory
+from dipcourse import _interrupts, images, memory
 from dipcourse.history import History
+
+with _interrupts.held():  # what the first optimiser and the first bar import
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0).zero_grad()
+    tqdm.get_lock()
 
 LOOK_EVERY = 25  # steps between two looks of the host at the loss; each look waits for a GPU
 PROBES = 1024  # values of the output that the windowed variance watches
@@ -28,7 +33,6 @@ OPTIMIZERS = {
     "quick adam": partial(torch.optim.Adam, betas=(0.9, 0.95), fused=True),
     "gradient descent": torch.optim.SGD,
 }
-_last_interrupt = -np.inf
 
 
 class FitDiverged(RuntimeError):
@@ -74,7 +78,7 @@ def fit(
         jitter: standard deviation of fresh normal noise that is added to z at each step.
         prior: function of the output that is added to the loss, or None.
         optimizer: "adam", "quick adam" (β₂ = 0.95, not 0.999: fewer steps to a good picture),
-            "gradient descent", or any class of torch.optim.
+            "gradient descent", or a class of torch.optim (not LBFGS, SparseAdam and Muon).
         holdout: tensor (1, 1, h, w), ones where values of y are kept out of the loss; their error
             at each step is in ``history.held_out``. None: nothing.
         window: number of steps W over which ``history.variance`` is taken. None: no variance.
@@ -91,12 +95,12 @@ def fit(
         progress: show a progress bar; None does so except under grading.
 
     Returns:
-        History. The first interrupt (Ctrl-C, the stop button) returns what there is so far; a
-        second one within ten seconds raises, and so does one before the first step or under
-        grading.
+        History. An interrupt (Ctrl-C, the stop button) stops this fit alone: what there is so far
+        is returned, with ``history.unfinished``. A second one within ten seconds stops everything,
+        and so does one before the first step or under grading: it raises KeyboardInterrupt.
 
     Raises:
-        ValueError: sizes or settings that do not fit together.
+        ValueError: sizes or settings that do not fit together, an optimiser that cannot be used.
         MemoryError: the fit needs more memory than is free; nothing was started.
         FitDiverged: the loss is not finite; the error's ``history`` holds what came before.
 
@@ -113,42 +117,50 @@ def fit(
     grading = "NBGRADER_EXECUTION" in os.environ
     keep = frame_steps(steps, frames)
     home = next(net.parameters()).device
-    stepper = Stepper(
-        net,
-        z,
-        y,
-        operator,
-        lr=lr,
-        jitter=jitter,
-        prior=prior,
-        optimizer=optimizer,
-        holdout=holdout,
-        window=window,
-        rollback=rollback,
-        average=average,
-        precision=precision,
-        device=device,
-        seed=seed,
-        frames=len(keep),
-    )
     quiet = grading if progress is None else not progress
-    bar = tqdm(total=steps, unit="step", file=sys.stdout, disable=quiet, ncols=80, mininterval=0.3)
-    interrupted = False
-    try:
-        with bar:
-            for k in range(steps):
-                stepper.step()
-                if k in keep:
-                    stepper.snapshot()
-                if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
-                    bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
-                bar.update()
-    except KeyboardInterrupt:
-        _answer_interrupt(grading or stepper.k == 0)
-        interrupted = True
-    history = stepper.history(interrupted)
-    net.to(home)
+    with _interrupts.Interrupts() as interrupts:
+        stepper = Stepper(
+            net,
+            z,
+            y,
+            operator,
+            lr=lr,
+            jitter=jitter,
+            prior=prior,
+            optimizer=optimizer,
+            holdout=holdout,
+            window=window,
+            rollback=rollback,
+            average=average,
+            precision=precision,
+            device=device,
+            seed=seed,
+            frames=len(keep),
+        )
+        try:
+            _run(stepper, steps, keep, quiet)
+        except KeyboardInterrupt:
+            if grading or stepper.k == 0:
+                raise
+            interrupts.notice()
+        interrupts.wait()
+        history = stepper.history(planned=steps)
+        net.to(home)
+        interrupts.answer(history)
     return history
+
+
+def _run(stepper, steps, keep, quiet):
+    """Make the steps, with a progress bar, and keep some of the outputs."""
+    bar = tqdm(total=steps, unit="step", file=sys.stdout, disable=quiet, ncols=80, mininterval=0.3)
+    with bar:
+        for k in range(steps):
+            stepper.step()
+            if k in keep:
+                stepper.snapshot()
+            if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
+                bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
+            bar.update()
 
 
 class Stepper:
@@ -208,7 +220,7 @@ class Stepper:
         self.y = y.detach().to(self.device)
         self.jitter, self.prior, self.average = jitter, prior, average
         self.generator = torch.Generator(self.device).manual_seed(seed)
-        self.optimizer = _optimizer(optimizer)(net.parameters(), lr=lr)
+        self.optimizer = _optimizer(optimizer, net.parameters(), lr)
         self.known, self.held_out = _split(self.operator, holdout, self.y)
         self.window = None if window is None else _Window(window, seed)
         self.k, self.output, self._sum, self._weight = 0, None, 0, 0
@@ -250,8 +262,10 @@ class Stepper:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-            self._sum = self.average * self._sum + (1 - self.average) * seen
-            self._weight = self.average * self._weight + 1 - self.average
+            self._sum, self._weight = (  # together: an interrupt must not come between them
+                self.average * self._sum + (1 - self.average) * seen,
+                self.average * self._weight + 1 - self.average,
+            )
         self._record(seen, loss.detach(), error.detach())
 
     def snapshot(self):
@@ -279,8 +293,13 @@ class Stepper:
     def mean(self):
         return self._sum / self._weight
 
-    def history(self, interrupted=False):
-        """All steps so far as a ``History``; steps whose loss is not finite are left out."""
+    def history(self, planned=None):
+        """All steps so far as a ``History``; steps whose loss is not finite are left out.
+
+        Args:
+            planned: how many steps there were to be: with fewer, the History is marked. None: no
+                mark.
+        """
         if self.k == 0:
             raise ValueError("no step was finished, so there is no history yet")
         film = self._film.copy()  # the last step belongs to this history, not to later ones
@@ -288,6 +307,8 @@ class Stepper:
         seconds = time.perf_counter() - self._started
         loss = _numbers(self._scalars["loss"])
         rollbacks = [] if self._guard is None else self._guard.steps
+        interrupted = planned is not None and self.k < planned
+        plan = {"planned": planned} if interrupted else {}
         finite = np.isfinite(loss)
         finite[rollbacks] = True  # undone, so the steps after it are sound
         good = self.k if finite.all() else max(1, int(finite.argmin()))
@@ -304,7 +325,7 @@ class Stepper:
             final=final,
             mean=mean,
             seconds=seconds,
-            settings={**self.settings, "steps": good},
+            settings={**self.settings, "steps": good, **plan},
             held_out=_numbers(self._scalars["held_out"], good),
             variance=_numbers(self._scalars["variance"], good),
             rollbacks=np.array(rollbacks, dtype=int),
@@ -534,6 +555,8 @@ def _require(net, z, y, operator, lr, jitter, average):
         raise ValueError(f"z has dtype {z.dtype}, the network {dtype}: use z.to({dtype})")
     if not torch.isfinite(z).all():
         raise ValueError("z has values that are NaN or infinite: use nets.fixed_input")
+    if 0 < 10 * (top := z.abs().max().item()) < jitter:
+        raise ValueError(f"jitter={jitter}: z reaches {top:.3g} only, use less, such as 0.03")
 
 
 def _device(name):
@@ -560,14 +583,33 @@ def _misfit(measured, y):
     )
 
 
-def _optimizer(name_or_class):
-    maker = OPTIMIZERS.get(name_or_class, name_or_class)
-    if not callable(maker):
-        raise ValueError(
-            f"optimizer={name_or_class!r}: use {' or '.join(map(repr, OPTIMIZERS))}, or a class of "
-            "torch.optim"
-        )
-    return maker
+def _optimizer(choice, parameters, lr):
+    """The optimiser of that name or class; ValueError if a fit cannot use it."""
+    if isinstance(choice, str) and choice in OPTIMIZERS:
+        return OPTIMIZERS[choice](parameters, lr=lr)
+    if isinstance(choice, torch.optim.Optimizer):
+        raise _unusable(f"{type(choice).__name__}(…)", "a fit makes it itself: give the class")
+    if not callable(choice):
+        raise _unusable(repr(choice), "it is neither one of the names nor a class")
+    name = getattr(choice, "__name__", repr(choice))
+    try:
+        made = choice(parameters, lr=lr)
+    except (TypeError, ValueError) as error:
+        raise _unusable(name, error) from None
+    if not isinstance(made, torch.optim.Optimizer):
+        raise _unusable(name, f"it makes a {type(made).__name__}, no optimiser")
+    if any(p.default is p.empty for p in inspect.signature(made.step).parameters.values()):
+        raise _unusable(name, "it computes the loss several times a step, a fit does so once")
+    if isinstance(made, torch.optim.SparseAdam):
+        raise _unusable(name, "it is for sparse gradients, and those of a network are dense")
+    return made
+
+
+def _unusable(name, reason):
+    return ValueError(
+        f"optimizer={name} cannot be used for a fit: {reason}. Use "
+        f"{', '.join(map(repr, OPTIMIZERS))}, or a class such as torch.optim.AdamW"
+    )
 
 
 def _split(operator, holdout, y):
@@ -618,13 +660,3 @@ def _numbers(values, count=None):
     if not values:
         return None
     return torch.stack([torch.as_tensor(v) for v in values[:count]]).float().cpu().numpy()
-
-
-def _answer_interrupt(give_up):
-    """Let the first interrupt pass; raise the second, which means: stop Run All as well."""
-    global _last_interrupt
-    now = time.monotonic()
-    if give_up or now - _last_interrupt < 10:
-        raise
-    _last_interrupt = now
-    print("Stopped by hand: the History holds the steps so far. Interrupt again to stop it all.")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dipcourse import _jpeg
+from dipcourse._interrupts import held
 
 FORMAT = "dipcourse-history-2"
 READABLE = ("dipcourse-history-1", FORMAT)
@@ -33,7 +34,7 @@ class History:
         variance: array (N,), the windowed variance of the outputs at each step, or None
             (NaN until the window is full).
         rollbacks: array of the steps that were undone because the loss jumped (see ``fit``).
-        interrupted: True if the fit was stopped by hand.
+        interrupted: True if the fit was stopped by hand; ``unfinished`` says it in words.
 
     Built in lesson 00.
 
@@ -59,9 +60,21 @@ class History:
     def __len__(self):
         return len(self.steps)
 
+    @property
+    def unfinished(self):
+        """ "stopped after 41 of 300 steps" if the fit was stopped by hand, else ""."""
+        if not self.interrupted:
+            return ""
+        planned = f" of {self.settings['planned']}" if "planned" in self.settings else ""
+        return f"stopped after {len(self.loss)}{planned} steps"
+
+    def titled(self, title):
+        """A title, with a mark behind it if the fit was stopped by hand."""
+        return f"{title} ({self.unfinished})" if self.interrupted else title
+
     def __repr__(self):
-        return (
-            f"History of {len(self.loss)} steps in {self.seconds:.1f} s, loss "
+        return self.titled("History") + (
+            f" of {len(self.loss)} steps in {self.seconds:.1f} s, loss "
             f"{self.loss[0]:.4f} → {self.loss[-1]:.4f}, {len(self)} frames of "
             f"{self.frames.shape[2]} × {self.frames.shape[3]} pixels"
         )
@@ -115,7 +128,7 @@ class History:
         if not Path(path).is_file() and Path(f"{path}.npz").is_file():
             path = f"{path}.npz"
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with held(), np.load(path, allow_pickle=False) as file:  # it imports
                 data = {key: file[key] for key in file.files}
             version = str(data.pop("format"))
             about = json.loads(str(data.pop("about")))

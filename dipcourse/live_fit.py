@@ -14,12 +14,14 @@ import ipywidgets as widgets
 import torch
 
 from dipcourse import images, metrics
+from dipcourse._interrupts import Watch
 from dipcourse._live import PAUSE, LivePanel, error_text
 from dipcourse.fit import FitDiverged, Stepper, frame_steps
 from dipcourse.live_view import ORACLE, view
 
 INTERVAL = 200  # milliseconds from tick to tick
 BUDGET = 0.15  # seconds of steps at a tick; the rest is for drawing
+STOPPED = "stopped by the kernel's stop button"
 
 _panels = weakref.WeakSet()
 
@@ -62,6 +64,7 @@ class FitPanel(LivePanel):
             ],
             alt="a panel with a fit: start, pause, one step, stop, restart",
         )
+        self._watch = Watch(self._loop, self._is_playing, self._end_by_interrupt)
         self._renew()
         self._draw("ready: ▶ starts, ■ stops")
         self.play._view_count = 0  # from now on the page counts
@@ -81,7 +84,7 @@ class FitPanel(LivePanel):
         if self._diverged or not self.k:
             return self._diverged
         self._net.to(self._stepper.device)
-        history = self._stepper.history(interrupted=self.k < self._limit)
+        history = self._stepper.history(planned=self._limit)
         self._net.to(self._home)
         history.seconds = self._seconds
         history.settings["changes"] = list(self._changes)
@@ -132,8 +135,9 @@ class FitPanel(LivePanel):
             self._in_main_thread(partial(self._run, self._elsewhere()))
 
     def _run(self, asked_from_elsewhere):
-        if getattr(self.play, self._playing):
-            self._advance(BUDGET)
+        with self._watch.tick():
+            if self._is_playing():
+                self._advance(BUDGET)
         if asked_from_elsewhere:  # ticks do not wait for us there: leave waiting cells a gap
             self._loop.call_later(PAUSE, self._rest)
         else:
@@ -143,6 +147,15 @@ class FitPanel(LivePanel):
         self._busy, self._late = self._late, False
         if self._busy:
             self._run(asked_from_elsewhere=True)
+        else:
+            self._watch.between_ticks()
+
+    def _is_playing(self):
+        return getattr(self.play, self._playing)
+
+    def _end_by_interrupt(self):
+        self.pause()
+        self._draw(STOPPED)
 
     def _switched(self, change):
         if change.new:
@@ -151,6 +164,7 @@ class FitPanel(LivePanel):
         else:  # the stop button sends this too
             state = "paused" if self.play.value else "stopped"
             self._in_main_thread(partial(self._draw, state))
+        self._watch.between_ticks()
 
     def _viewed(self, change):
         if change.old:  # the output was cleared, or the page was loaded anew: nothing ticks
@@ -161,19 +175,20 @@ class FitPanel(LivePanel):
         try:
             self._net.to(self._stepper.device)
             self._listen()
-            self._losses += advance(self._stepper, self._limit, self._keep, budget)
+            with self._watch.work():
+                self._losses += advance(self._stepper, self._limit, self._keep, budget)
             self._seconds += time.perf_counter() - start
             self._measure()
         except FitDiverged as error:
             self._diverged = error.history
             self._fail(error)
-        except KeyboardInterrupt:  # the kernel's stop button
-            self.stop()
+        except KeyboardInterrupt:
+            self._end_by_interrupt()
         except Exception as error:
             self._fail(error)
         else:
             if self.k < self._limit:
-                self._draw("running" if getattr(self.play, self._playing) else "paused")
+                self._draw("running" if self._is_playing() else "paused")
             else:
                 self.pause()
                 self._draw("finished")
@@ -194,7 +209,9 @@ class FitPanel(LivePanel):
     def _measure(self):
         if self._reference is not None:
             pictures = self._stepper.output, self._stepper.mean
-            decibels = [metrics.psnr(x, self._reference, self._hidden) for x in pictures]
+            decibels = [
+                metrics.psnr(x.clamp(0, 1), self._reference, self._hidden) for x in pictures
+            ]
             self._quality.append((self.k, *decibels))
 
     def _draw(self, state):
@@ -209,7 +226,7 @@ class FitPanel(LivePanel):
         if not self.k:
             self.html = view(note, {"y, the measurement": self._y})
             return
-        if state in ("stopped", "paused", "finished"):
+        if state in ("stopped", "paused", "finished", STOPPED):
             note += " · the panel's .history holds the steps so far"
             if self.play._view_count > 1:  # it then stops itself at once: ipywidgets' own fault
                 note += " · if ▶ stops at once, clear the panel's other outputs"
@@ -244,8 +261,9 @@ def fit_panel(
 ):
     """Show a fit that you start, pause, steer and stop while you watch it.
 
-    ▶ starts and pauses, ■ stops; sliders for the learning rate and the jitter act at once. A fit
-    runs while its panel is on the page, one panel at a time: a new one pauses the others.
+    ▶ starts and pauses, ■ and the kernel's stop button stop; sliders for the learning rate and the
+    jitter act at once. A fit runs while its panel is on the page, one panel at a time: a new one
+    pauses the others.
 
     Args:
         net, z, y, operator: as for ``fit.fit``. The parameters of net are changed in place;

@@ -47,6 +47,7 @@ def iterations(history, reference=None, title="Iterations"):
     Iterations: 2 frames from step 0 to step 8
     """
     _check(history, reference)
+    title = history.titled(title)
     psnr = None if reference is None else [_psnr(history, reference, m) for m in (False, True)]
     kept, pictures, shrink, error = _pictures(history, psnr)
     steps = [int(k) for k in history.steps]

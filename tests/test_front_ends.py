@@ -124,6 +124,19 @@ def test_a_fit_is_steered(notebook):
     panel.get_by_text("· stopped").wait_for()
 
 
+def test_the_kernels_stop_button_stops_the_fit_and_says_so(notebook):
+    """Whenever it comes: in a tick, or between two, where a kernel ignores it otherwise."""
+    panel, server = notebook.fit, notebook.server
+    for _ in range(5):
+        panel.locator("button").nth(server.PLAY).click()
+        panel.get_by_text("· running").wait_for()
+        server.interrupt_kernels()
+        panel.get_by_text("· stopped by the kernel's stop button").wait_for()
+    made = steps(panel)
+    panel.get_by_role("button", name="One step").click()  # the kernel lives, and nothing plays
+    wait_until(notebook.page, lambda: steps(panel) == made + 1)
+
+
 def test_a_hole_is_drawn_and_restored(notebook):
     page, cell = notebook.page, notebook.canvas
     canvas = cell.locator("canvas")

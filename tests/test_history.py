@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import images, metrics
+from dipcourse import images, live, metrics, show
 from dipcourse.history import History
 
 
@@ -59,6 +59,29 @@ def test_frames_are_pictures(history):
     assert history.nearest(5) == 2
     assert len(history) == 4
     assert "10 steps" in repr(history)
+
+
+def test_a_stopped_fit_says_so(history, tmp_path):
+    assert history.unfinished == "stopped after 10 steps"  # saved by an older version
+    history.settings["planned"] = 60
+    assert history.unfinished == "stopped after 10 of 60 steps"
+    assert history.titled("Mine") == "Mine (stopped after 10 of 60 steps)"
+    assert repr(history).startswith("History (stopped after 10 of 60 steps) of 10 steps")
+    history.save(tmp_path / "fit.npz")
+    assert History.load(tmp_path / "fit.npz").unfinished == history.unfinished
+    strip = show.strip(history, count=2)
+    assert strip.alt == ("2 pictures side by side: step 0; step 9 (stopped after 10 of 60 steps).")
+    assert "step 9 (stopped after 10 of 60 steps)" in strip_of_panel(history)
+    history.interrupted = False
+    assert history.unfinished == ""
+    assert history.titled("Mine") == "Mine"
+    assert "stopped" not in repr(history) + show.strip(history).alt + strip_of_panel(history)
+
+
+def strip_of_panel(history):
+    panel = live.iterations(history, {"itself": lambda frame: frame})
+    panel.controls["step"].value = 9
+    return panel.html
 
 
 def test_truncated_foreign_and_missing_files(history, tmp_path):

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import math
 import re
+import signal
 import threading
+from html import escape
 
 import numpy as np
 import pytest
@@ -265,6 +267,67 @@ def test_an_interrupt_is_a_pause():
     tick(panel)
     assert not is_playing(panel)
     assert "stopped" in panel.html
+
+
+@pytest.fixture
+def _ignored():
+    """A kernel ignores interrupts while it handles no message."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ignored")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_the_kernels_stop_button_ends_the_tick_or_its_step(presses):
+    """One lets the running step come to its end; a second one breaks it off."""
+
+    def prior(x):
+        if panel.k == 2:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        return x.mean() * 0
+
+    async def kernel():
+        nonlocal panel
+        panel = make(prior=prior)
+        tick(panel, 2)
+        panel.play.value += 1
+        await turns()
+        assert panel.k == (3 if presses == 1 else 2)
+        assert escape(live_fit.STOPPED) in panel.html
+        tick(panel, 2)  # nothing is stuck
+        assert "running" in panel.html
+        panel.pause()
+        await turns()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+    panel = None
+    asyncio.run(kernel())
+
+
+@pytest.mark.usefixtures("_ignored")
+def test_the_kernels_stop_button_is_heard_between_ticks():
+    async def kernel():
+        panel = make()
+        await turns()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        tick(panel, 2)
+        await turns()
+        signal.raise_signal(signal.SIGINT)
+        await turns()
+        assert not is_playing(panel)
+        assert escape(live_fit.STOPPED) in panel.html
+        assert panel.k == 2
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+    asyncio.run(kernel())
+
+
+async def turns():
+    """Let the loop do what has been asked of it."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,14 @@ def test_bad_input_is_named():
         player.iterations(empty)
 
 
+def test_a_fit_that_was_stopped_is_marked():
+    history = coded()
+    history.interrupted, history.settings["planned"] = True, 60
+    shown = player.iterations(history, title="My fit")
+    assert contents(shown)["title"] == "My fit (stopped after 41 of 60 steps)"
+    assert "<caption>My fit (stopped after 41 of 60 steps)</caption>" in shown.html
+
+
 def test_title_cannot_break_the_page():
     shown = player.iterations(coded(), title='a "b" </script><i>')
     assert shown.html.count("</script>") == 1
