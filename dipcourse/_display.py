@@ -36,6 +36,8 @@ class Shown:
     a greeting
     """
 
+    _kind = "a page, which this is,"
+
     def __init__(self, html, alt=""):
         self.html = html
         self.alt = alt or "a result that a notebook shows as a picture"
@@ -57,8 +59,29 @@ class Shown:
             self.show()
 
     def save(self, path):
-        """Write it as an HTML page of its own, which needs no notebook and no network."""
-        Path(path).write_text(PAGE.format(title=escape(self.alt), html=self.html), "utf-8")
+        """Write it as an HTML page of its own, which needs no notebook and no network.
+
+        Args:
+            path: ends in .html (or .htm). A figure of ``show`` can do more, see ``show.Picture``.
+
+        Raises:
+            ValueError: another ending. FileNotFoundError: there is no such folder.
+        """
+        path, writers = Path(path), self._writers()
+        if path.suffix.lower() not in writers:
+            raise ValueError(
+                f"cannot save as {path.name!r}: {self._kind} is saved as {', '.join(writers)}"
+            )
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {str(path.parent)!r}: make it first")
+        path.write_bytes(writers[path.suffix.lower()]())
+
+    def _writers(self):
+        """Ending of a file name → function that gives the bytes of such a file."""
+        return {".html": self._page, ".htm": self._page}
+
+    def _page(self):
+        return PAGE.format(title=escape(self.alt), html=self.html).encode(errors="replace")
 
 
 def show_once(html, alt=""):

@@ -8,11 +8,11 @@ import math
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import nn
 from torch.nn import functional as F
 
-from dipcourse import images
+from dipcourse import _text, images
 
 
 class Identity(nn.Module):
@@ -148,8 +148,8 @@ class Blur(nn.Module):
 
     def __init__(self, sigma):
         super().__init__()
-        if not 0 < sigma <= 100:
-            raise ValueError(f"sigma={sigma}: give the width of the blur in pixels, such as 1.5")
+        if not 0 < images.number(sigma) <= 100:
+            raise ValueError(f"sigma={sigma!r}: give the width of the blur in pixels, such as 1.5")
         self.reach = math.ceil(3 * sigma)
         distance = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)
         weights = torch.exp(-(distance**2) / (2 * sigma**2))
@@ -168,8 +168,8 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
 
     Args:
         x: tensor (1, C, H, W) in [0, 1].
-        sigma: standard deviation of the error before clipping, in [0, 1] units (25 grey levels
-            are 25/255).
+        sigma: standard deviation of the error before clipping, at most 1, in [0, 1] units (25 grey
+            levels are 25/255).
         kind: "gaussian"; "uniform" between ±√3·sigma; or "salt_pepper", which turns just as many
             pixels black or white as give this root-mean-square error.
         generator: torch.Generator on the CPU, for a repeatable draw.
@@ -179,7 +179,8 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
         Tensor (1, C, H, W).
 
     Raises:
-        ValueError: x is not a picture, sigma is negative or too large, an unknown kind.
+        ValueError: x is not a picture in [0, 1], sigma is not from 0 to 1, or more than salt and
+            pepper reach; an unknown kind.
 
     Built in lesson 00.
 
@@ -187,8 +188,10 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
     torch.Size([1, 1, 8, 8])
     """
     images.require(x)
-    if not 0 <= sigma <= 10:
-        raise ValueError(f"sigma={sigma}: give it in [0, 1] units, 25 grey levels are 25/255")
+    if not 0 <= images.number(sigma) <= 1:
+        raise ValueError(
+            f"sigma={sigma!r}: give it in [0, 1] units, so 1 at most; 25 grey levels are 25/255"
+        )
     if kind == "gaussian":
         y = x + sigma * torch.randn(x.shape, generator=generator).to(x)
     elif kind == "uniform":
@@ -224,7 +227,7 @@ def jpeg(x, quality):
         Tensor (1, C, H, W).
 
     Raises:
-        ValueError: x is not a picture, or a quality that does not exist.
+        ValueError: x is not a picture in [0, 1], or a quality that does not exist.
 
     Built in lesson 04.
 
@@ -251,15 +254,16 @@ def random_mask(height, width, keep, generator=None):
         Tensor (1, 1, height, width) of zeros and ones.
 
     Raises:
-        ValueError: keep is not between 0 and 1.
+        ValueError: keep is not between 0 and 1, or a side is no whole number.
 
     Built in lesson 01.
 
     >>> random_mask(8, 8, keep=0.5).shape
     torch.Size([1, 1, 8, 8])
     """
-    if not 0 < keep < 1:
-        raise ValueError(f"keep={keep}: use a share between 0 and 1, such as 0.5")
+    height, width = images.whole("height", height, 1), images.whole("width", width, 1)
+    if not 0 < images.number(keep) < 1:
+        raise ValueError(f"keep={keep!r}: use a share between 0 and 1, such as 0.5 for 50 %")
     return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
 
 
@@ -281,25 +285,33 @@ def text_mask(height, width, text="Deep Image Prior. ", size=14):
         ValueError: there is nothing to write, or letters of less than 5 pixels.
 
     Source: the text inpainting of Ulyanov et al., IJCV 2020, section 3.3; the letters are those of
-    the font that comes with Pillow.
+    the font that comes with Pillow, where it has them all, and else of fonts that are installed.
+    A character that none has is drawn as □, which is said.
     Built in lesson 05.
 
     >>> text_mask(64, 48).shape
     torch.Size([1, 1, 64, 48])
     """
-    if not text.strip():
+    height, width = images.whole("height", height, 1), images.whole("width", width, 1)
+    if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text={text!r}: give at least one letter")
-    if not size >= 5:
-        raise ValueError(f"size={size}: smaller letters than 5 pixels cannot be drawn")
-    font = ImageFont.load_default(size)
+    if not images.number(size) >= 5:
+        raise ValueError(f"size={size!r}: smaller letters than 5 pixels cannot be drawn")
     text = text.replace("\n", " ")
-    length = math.ceil(font.getlength(text))
-    line = text * (width // length + 2)
+    length = math.ceil(sum(font.getlength(part) for part, font in _text.runs(text, size)))
+    line = _text.runs(text * (width // max(length, 1) + 2), size)
     page = Image.new("1", (width, height), 1)
     for i in range(math.ceil(height / size)):
-        place = -(i * width % length), i * size
-        ImageDraw.Draw(page).text(place, line, fill=0, font=font, anchor="la")
+        _write(page, line, -(i * width % length), i * size)
     return require_mask(images.from_numpy(np.asarray(page)))
+
+
+def _write(page, line, left, top):
+    """Draw the parts of a line of text one after the other, all on one base line."""
+    base = top + line[0][1].getmetrics()[0]
+    for part, font in line:
+        ImageDraw.Draw(page).text((left, base), part, fill=0, font=font, anchor="ls")
+        left += font.getlength(part)
 
 
 def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
@@ -325,6 +337,9 @@ def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
     >>> hole_mask(8, 8, top=2, left=2, bottom=6, right=5).sum()
     tensor(52.)
     """
+    places = {"height": height, "width": width, "top": top, "left": left}
+    for name, place in (places | {"bottom": bottom, "right": right}).items():
+        images.whole(name, place, unit=" of pixels")
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise ValueError(
             f"rows {top} … {bottom} and columns {left} … {right} are no region of a picture of "
@@ -374,7 +389,7 @@ def shuffle_pixels(x, how="pixels", generator=None):
     """Put the values of a picture into a random order, in one of four ways.
 
     Args:
-        x: tensor (1, C, H, W).
+        x: tensor (1, C, H, W), on any scale.
         how: "pixels": whole pixels change places, their colours stay together;
             "values": every value of every channel goes anywhere;
             "rows_columns": the rows and then the columns of each channel change places;
@@ -394,7 +409,7 @@ def shuffle_pixels(x, how="pixels", generator=None):
     >>> torch.equal(shuffle_pixels(x).flatten().sort().values, x.flatten().sort().values)
     True
     """
-    images.require(x)
+    images.require(x, unit=False)
     channels, height, width = x.shape[1:]
 
     def order(n):

@@ -12,7 +12,7 @@ import torch
 import traitlets
 from IPython import get_ipython
 from IPython.display import display
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dipcourse import degrade, images
 from dipcourse._display import Shown
@@ -96,7 +96,7 @@ def draw_mask(image, start=None):
         A DrawnMask: ``degrade.Mask(drawn.mask)`` is the operator.
 
     Raises:
-        ValueError: image is no picture, or start is no mask of its size.
+        ValueError: image is no picture in [0, 1], or start is no mask of its size.
 
     Built in lesson 05 (used).
 
@@ -154,7 +154,7 @@ def decode(text, height, width):
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix(HEAD))))
         painted = np.asarray(image.convert("RGBA"))[..., 3] > 0
-    except (UnidentifiedImageError, ValueError, OSError) as error:
+    except (SyntaxError, ValueError, OSError) as error:  # a damaged PNG is a SyntaxError
         raise ValueError(f"the page sent no drawing: {error}") from None
     if painted.shape != (height, width):
         raise ValueError(f"the drawing has {painted.shape} pixels, the photo {(height, width)}")

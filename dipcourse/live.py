@@ -160,7 +160,7 @@ def iterations(history, views=None, reference=None, mean=False):
 
     def render(step):
         frame = history.frame(history.nearest(step), mean=mean)
-        title = f"mean up to step {step}" if mean else f"step {step}"
+        title = history.titled(f"mean up to step {step}" if mean else f"step {step}")
         if reference is not None:
             title += f", {metrics.psnr(frame, reference):.1f} dB"
         pictures = {title: frame, **{name: view(frame) for name, view in views.items()}}
@@ -179,6 +179,9 @@ def difference(reference, limit=0.2):
     Returns:
         A function from a tensor (1, C, H, W) to a tensor (1, C, H, W).
 
+    Raises:
+        ValueError: the reference is no picture in [0, 1], or the limit is not between 0 and 1.
+
     Built in lesson 02.
 
     >>> x = torch.rand(1, 3, 8, 8)
@@ -186,7 +189,14 @@ def difference(reference, limit=0.2):
     tensor([0.5000])
     """
     images.require(reference, "the reference")
-    return lambda frame: (0.5 + (frame - reference) / (2 * limit)).clamp(0, 1)
+    if not 0 < images.number(limit) <= 1:
+        raise ValueError(f"limit={limit!r}: give it in [0, 1] units, 50 grey levels are 50/255")
+
+    def view(frame):
+        difference = images.require(frame, "the frame") - reference
+        return (0.5 + difference / (2 * limit)).clamp(0, 1)
+
+    return view
 
 
 def spectrum(decades=4):
@@ -199,6 +209,9 @@ def spectrum(decades=4):
     Returns:
         A function from a tensor (1, C, H, W) to a tensor (1, 1, H, W).
 
+    Raises:
+        ValueError: (by the function) the frame is no picture in [0, 1].
+
     Built in lesson 02.
 
     >>> spectrum()(torch.rand(1, 3, 8, 8)).shape
@@ -206,6 +219,7 @@ def spectrum(decades=4):
     """
 
     def view(frame):
+        images.require(frame, "the frame")
         size = frame.shape[2] * frame.shape[3]
         amplitude = torch.fft.fft2(frame.float()).abs().mean(1, keepdim=True) / size
         logarithm = torch.fft.fftshift(amplitude, dim=(2, 3)).clamp_min(1e-12).log10()
@@ -221,10 +235,10 @@ def crop(top, left, size):
         top, left, size: first row, first column and side, in pixels.
 
     Returns:
-        A function from a tensor (1, C, H, W) to a tensor (1, C, size, size).
+        A function from a tensor (1, C, H, W), on any scale, to a tensor (1, C, size, size).
 
     Raises:
-        ValueError: (by the function) the square leaves the picture.
+        ValueError: (by the function) the square leaves the picture, or a number is no whole one.
 
     Built in lesson 02.
 
@@ -296,7 +310,8 @@ def damage(x, kind, strength, seed=0):
         y, tensor (1, C, h, w), and the operator A of ``degrade`` for a fit.
 
     Raises:
-        ValueError: an unknown kind, or a strength that does not exist.
+        ValueError: x is no picture in [0, 1], an unknown kind, or a strength that does not exist
+            or has another unit.
 
     Built in lesson 00 (used).
 
@@ -304,6 +319,11 @@ def damage(x, kind, strength, seed=0):
     >>> y.shape
     torch.Size([1, 3, 8, 8])
     """
+    images.require(x)
+    if kind in ("noise", "missing pixels") and not _is_amount(strength):
+        raise ValueError(
+            f"strength={strength!r}: give {DAMAGE[kind][0]}, such as {DAMAGE[kind][1][2]}"
+        )
     generator = torch.Generator().manual_seed(seed)
     height, width = x.shape[2:]
     if kind == "noise":
@@ -321,6 +341,12 @@ def damage(x, kind, strength, seed=0):
     return operator(x), operator
 
 
+def _is_amount(strength):
+    """A number of grey levels or per cent: 0.1 or 0.5 would be a share of 1."""
+    number = images.number(strength)
+    return number == 0 or number >= 1
+
+
 def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192, seed=0):
     """Choose a photo, a kind of damage and its strength, and see x and y side by side.
 
@@ -335,7 +361,7 @@ def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192
         is the clean photo.
 
     Raises:
-        ValueError: no photo. FileNotFoundError: an unknown one.
+        ValueError: no photo, or no picture in [0, 1]. FileNotFoundError: an unknown name.
 
     Built in lesson 00 (used).
 
@@ -346,6 +372,9 @@ def damage_panel(photos=("face", "chelsea", "coffee", "brick", "page"), size=192
         photos = {"photo": images.require(photos, "the photo")}
     elif isinstance(photos, str):
         photos = (photos,)
+    elif isinstance(photos, dict):
+        for title, x in photos.items():
+            images.require(x, f"the photo {title!r}")
     if not photos:
         raise ValueError("no photos: give names such as ('face', 'chelsea')")
     photos = dict(photos) if isinstance(photos, dict) else {str(name): str(name) for name in photos}

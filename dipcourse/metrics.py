@@ -1,4 +1,7 @@
-"""How good is a restored picture? Every function here needs the clean image."""
+"""How good is a restored picture? Every function here needs the clean image.
+
+All work in the units of [0, 1], and refuse pictures in grey levels (see ``images.far_outside``).
+"""
 
 import torch
 from skimage.metrics import structural_similarity
@@ -10,7 +13,7 @@ def mse(a, b, mask=None):
     """Mean squared error.
 
     Args:
-        a: tensor (1, C, H, W), the estimate.
+        a: tensor (1, C, H, W), the estimate, or a difference of pictures.
         b: tensor (1, C, H, W), the reference.
         mask: tensor (1, 1, H, W) of zeros and ones; only pixels with a one count. None: all.
 
@@ -18,7 +21,8 @@ def mse(a, b, mask=None):
         A float, in squared units of [0, 1].
 
     Raises:
-        ValueError: sizes differ, values are NaN, or the mask is empty.
+        ValueError: sizes differ, values are NaN or far outside [0, 1], or the mask is empty or
+            no mask of zeros and ones.
 
     Built in lesson 00.
 
@@ -35,14 +39,22 @@ def mse(a, b, mask=None):
     error = (a.detach().cpu().double() - b.detach().cpu().double()) ** 2
     if mask is None:
         return error.mean().item()
-    if mask.shape != (1, 1, *a.shape[2:]):
-        raise ValueError(
-            f"the mask has shape {tuple(mask.shape)}, needed is {(1, 1, *a.shape[2:])}"
-        )
+    weight = _weight(mask, (1, 1, *a.shape[2:]))
+    return ((weight * error).sum() / (weight.sum() * a.shape[1])).item()
+
+
+def _weight(mask, shape):
+    """The mask as numbers on the CPU, if it is one of that shape."""
+    if not isinstance(mask, torch.Tensor):
+        raise ValueError(f"the mask is a {type(mask).__name__}: give a tensor of shape {shape}")
+    if mask.shape != shape:
+        raise ValueError(f"the mask has shape {tuple(mask.shape)}, needed is {shape}")
     weight = mask.detach().cpu().double()
     if not weight.any():
         raise ValueError("the mask selects no pixel: it needs at least one 1")
-    return ((weight * error).sum() / (weight.sum() * a.shape[1])).item()
+    if not ((weight == 0) | (weight == 1)).all():
+        raise ValueError("the mask holds other values than 0 and 1: use (mask > 0.5)")
+    return weight
 
 
 def psnr(a, b, mask=None):

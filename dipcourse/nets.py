@@ -15,6 +15,9 @@ class PixelImage(nn.Module):
     Args:
         start: tensor (1, C, H, W), the picture to start from.
 
+    Raises:
+        ValueError: start is no picture, or far outside [0, 1].
+
     Built in lesson 01.
 
     >>> PixelImage(torch.zeros(1, 3, 8, 8))(None).shape
@@ -23,7 +26,7 @@ class PixelImage(nn.Module):
 
     def __init__(self, start):
         super().__init__()
-        self.pixels = nn.Parameter(start.detach().clone())
+        self.pixels = nn.Parameter(images.require(start, "the start").detach().clone())
 
     def forward(self, z):
         return self.pixels

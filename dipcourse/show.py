@@ -6,11 +6,10 @@ returns it: this is how a figure gets into a ``live.panel``, or into a file.
 
 import base64
 import io
-import itertools
 import math
-import textwrap
+from functools import partial
 from html import escape
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,14 +18,16 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogFormatter
 from PIL import Image
 
+from dipcourse import _text, metrics
 from dipcourse import images as image_files
-from dipcourse import metrics
 from dipcourse._display import Shown
+from dipcourse._interrupts import held
 
 WIDTH = 900  # CSS pixels, what a notebook offers
 DENSITY = 2  # device pixels per CSS pixel
 FONT = 14  # CSS pixels
 MAX_PANEL = 400  # CSS pixels, the widest picture
+FINEST = 2 * DENSITY * MAX_PANEL  # pixels of a row that a figure keeps
 GAP = 12  # CSS pixels between panels and around the figure
 
 #: Okabe and Ito's colours, which colour-blind readers tell apart; each comes with its own marker.
@@ -38,9 +39,15 @@ ORACLE = "needs the clean image"
 class Picture(Shown):
     """A figure: PNG bytes that carry their own alt text and pixel density.
 
+    ``save`` writes the kind of file that the path's ending names: .png, .jpg or .jpeg, .html (a
+    page of its own), and .pdf or .svg with letters and lines that stay sharp at any size. All but
+    the page keep the alt text as their description.
+
     Args:
         png: the bytes of a PNG file; its text "Description" is the alt text, and its density
             in dots per inch says how large it is shown (100 dots are one inch on a page).
+        draw: a function without arguments that draws the same as a figure of Matplotlib, for .pdf
+            and .svg. None: they cannot be written.
 
     Raises:
         ValueError: the file has no Description.
@@ -48,7 +55,7 @@ class Picture(Shown):
     Built in lesson 00.
     """
 
-    def __init__(self, png):
+    def __init__(self, png, draw=None):
         with Image.open(io.BytesIO(png)) as file:
             alt, size = file.info.get("Description"), file.size
             scale = 100 / file.info.get("dpi", (100, 100))[0]
@@ -61,14 +68,31 @@ class Picture(Shown):
             'style="max-width:100%;height:auto;border-radius:4px">'
         )
         super().__init__(html, alt)
-        self.png = png
+        self.png, self._draw = png, draw
+        self._kind = "this figure" if draw else "a figure that is stored as pixels"
 
-    def save(self, path):
-        """Write it as a PNG file if the path ends in .png, else as an HTML page of its own."""
-        if Path(path).suffix.lower() == ".png":
-            Path(path).write_bytes(self.png)
-        else:
-            super().save(path)
+    def _writers(self):
+        pixels = {".png": lambda: self.png, ".jpg": self._jpeg, ".jpeg": self._jpeg}
+        if self._draw is None:
+            return pixels | super()._writers()
+        lines = {".pdf": partial(self._lines, "pdf"), ".svg": partial(self._lines, "svg")}
+        return pixels | lines | super()._writers()
+
+    def _jpeg(self):
+        file = io.BytesIO()
+        with Image.open(io.BytesIO(self.png)) as image:
+            comment = self.alt[:16_000].encode()  # the file has room for 65 533 bytes
+            options = {"dpi": image.info.get("dpi", (100, 100)), "comment": comment}
+            image.convert("RGB").save(file, "JPEG", quality=95, subsampling=0, **options)
+        return file.getvalue()
+
+    def _lines(self, kind):
+        more = "Subject" if kind == "pdf" else "Description"
+        about = {"Title": self.alt, more: self.alt}
+        figure, file = self._draw(), io.BytesIO()
+        with held():  # the first one imports
+            figure.savefig(file, format=kind, dpi=figure.dpi, metadata=about)
+        return file.getvalue()
 
 
 def images(
@@ -85,13 +109,14 @@ def images(
     """Show pictures side by side, all on the same scale of grey.
 
     Args:
-        pictures: dict of title → tensor (1, C, H, W). Numbers may be titles.
+        pictures: dict of title → tensor (1, C, H, W). A title is text as it stands, or a number.
         reference: the clean image, tensor (1, C, H, W). Pictures of its size get their PSNR
             (in dB) as a caption.
         hidden: tensor (1, 1, H, W), 1 where pixels were hidden: PSNR is taken over these alone.
         zoom: (top, left, size) in pixels: a second row shows this square enlarged.
         limits: the values drawn black and white. Differences take limits such as (-0.2, 0.2),
-            so that 0 is grey; the figure then says so.
+            so that 0 is grey; the figure then says so. Limits beyond ±4 are for pictures on
+            another scale, such as (0, 255) for grey levels.
         columns: pictures in a row; None takes up to five.
         alt: the alt text, in place of the one made from titles and numbers.
         display: False returns the figure without showing it (for ``live.panel``).
@@ -100,8 +125,9 @@ def images(
         A Picture.
 
     Raises:
-        ValueError: nothing to show, not a picture, limits in the wrong order, or a zoom that
-            leaves the picture.
+        ValueError: nothing to show, not a picture, values far outside [0, 1] (see ``limits``),
+            limits in the wrong order or on another scale than all pictures, or a zoom that leaves
+            the picture.
 
     Built in lesson 00.
 
@@ -112,26 +138,28 @@ def images(
         is_dict = isinstance(pictures, dict)
         got = "no pictures" if is_dict else f"pictures is a {type(pictures).__name__}"
         raise ValueError(f"{got}: give a dict such as {{'noisy': y}}")
-    pictures = {str(title): x for title, x in pictures.items()}
+    titles = [str(title) for title in pictures]
+    pictures = list(zip(titles, pictures.values(), strict=True))
     low, high = limits
     if not low < high:
         raise ValueError(f"limits={limits}: give the value drawn black, then the value drawn white")
-    for title, x in pictures.items():
-        image_files.require(x, f"the picture {title!r}")
-    captions = {title: _caption(x, reference, hidden) for title, x in pictures.items()}
-    panels = [(title, captions[title], _grey(x, low, high)) for title, x in pictures.items()]
+    _require_scale(pictures, low, high)
+    captions = [_caption(x, reference, hidden) for _, x in pictures]
+    heads = zip(pictures, captions, strict=True)
+    panels = [_panel(title, x, low, high, caption) for (title, x), caption in heads]
     rows = _rows(panels, columns)
     if zoom is not None:
-        crops = [
-            (f"{title}, enlarged", "", _grey(_square(x, *zoom), low, high))
-            for title, x in pictures.items()
-        ]
+        large = [(", ".join(filter(None, (t, "enlarged"))), _square(x, *zoom)) for t, x in pictures]
+        crops = [_panel(*pair, low, high) for pair in large]
         rows = [row for pair in zip(rows, _rows(crops, columns), strict=True) for row in pair]
     note = _limits_note(low, high)
-    described = [", ".join(filter(None, pair)) for pair in captions.items()]
+    described = [
+        ", ".join(filter(None, pair)) or "untitled" for pair in zip(titles, captions, strict=True)
+    ]
     count = "A picture" if len(described) == 1 else f"{len(described)} pictures side by side"
     text = alt or f"{count}: {'; '.join(described)}{f' ({note})' if note else ''}."
-    return _finish(_draw(rows, note, zoom), text, display)
+    draw = partial(_draw, rows, note, zoom)
+    return _finish(draw(), text, display, draw)
 
 
 def curves(
@@ -149,8 +177,9 @@ def curves(
     """Draw curves into one pair of axes.
 
     Args:
-        series: dict of label → values (N,), or → (x, y) with two sequences of one length.
-        title, xlabel, ylabel: texts.
+        series: dict of label → values (N,), or → (x, y) with two sequences of one length. A label
+            is text as it stands.
+        title, xlabel, ylabel: texts as they stand: no markup.
         log: "x", "y" or "xy": axes with a logarithmic scale.
         oracle: labels of curves that only the clean image can give: drawn dashed, and labelled.
         mark: dict of text → position on the x axis: vertical lines, such as a stopping step.
@@ -162,7 +191,7 @@ def curves(
 
     Raises:
         ValueError: no curve, more than eight, x and y of different lengths, nothing that can be
-            drawn, or an unknown label.
+            drawn, an unknown label, or a mark that has no place on the x axis.
 
     Built in lesson 00.
 
@@ -175,40 +204,12 @@ def curves(
             "{'loss': history.loss}"
         )
     points = {label: _points(label, values, log) for label, values in series.items()}
+    oracle = (oracle,) if isinstance(oracle, str) else tuple(oracle)
+    mark = {text: _place(text, position, log) for text, position in (mark or {}).items()}
     if unknown := set(oracle) - set(points):
         raise ValueError(f"oracle names {unknown}, the curves are {list(points)}")
-    figure = Figure(figsize=(WIDTH / 100, 3.8), dpi=100 * DENSITY, layout="constrained")
-    axes = figure.add_subplot()
-    for number, (label, (x, y)) in enumerate(points.items()):
-        needs = label in oracle
-        axes.plot(
-            x,
-            y,
-            label=f"{label} ({ORACLE})" if needs else label,
-            color=COLOURS[number % len(COLOURS)],
-            linestyle="--" if needs else "-",
-            linewidth=1.6,
-            marker=MARKERS[number % len(MARKERS)],
-            markevery=_marker_places(x, number, log),
-        )
-    axes.set_xscale("log" if "x" in log else "linear")
-    axes.xaxis.set_major_formatter("{x:g}")
-    if "x" in log:
-        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
-    axes.set_yscale("log" if "y" in log else "linear")
-    _mark(axes, mark or {})
-    axes.set_xlabel(xlabel, fontsize=_size(FONT))
-    axes.set_ylabel(ylabel, fontsize=_size(FONT))
-    axes.set_title(title, fontsize=_size(FONT + 2), loc="left")
-    axes.tick_params(labelsize=_size(FONT - 1))
-    axes.grid(color="0.88")
-    axes.spines[["top", "right"]].set_visible(False)
-    legend = {"fontsize": _size(FONT - 1), "framealpha": 0.85, "handlelength": 3}
-    if len(points) > 4:
-        figure.legend(loc="outside right upper", **legend)
-    elif len(points) > 1 or oracle:
-        axes.legend(**legend)
-    return _finish(figure, alt or _chart_text(points, title, xlabel, oracle, mark or {}), display)
+    draw = partial(_chart, points, title, xlabel, ylabel, log, oracle, mark)
+    return _finish(draw(), alt or _chart_text(points, title, xlabel, oracle, mark), display, draw)
 
 
 def strip(history, reference=None, count=5, mean=False, *, hidden=None, alt=None, display=True):
@@ -238,7 +239,10 @@ def strip(history, reference=None, count=5, mean=False, *, hidden=None, alt=None
         raise ValueError(f"count={count}: show at least one snapshot")
     chosen = np.unique(np.linspace(0, len(history) - 1, count).round().astype(int))
     title = "mean up to step {}" if mean else "step {}"
-    snapshots = {title.format(history.steps[i]): history.frame(i, mean=mean) for i in chosen}
+    titles = [title.format(history.steps[i]) for i in chosen]
+    titles[-1] = history.titled(titles[-1])
+    frames = [history.frame(i, mean=mean) for i in chosen]
+    snapshots = dict(zip(titles, frames, strict=True))
     return images(snapshots, reference, hidden=hidden, alt=alt, display=display)
 
 
@@ -276,6 +280,8 @@ def reference(name, *, display=True):
 
 def _square(x, top, left, size):
     """A square of a picture (1, C, H, W), with first row, first column and side in pixels."""
+    for name, value in (("top", top), ("left", left), ("size", size)):
+        image_files.whole(name, value, unit=" of pixels")
     height, width = x.shape[2:]
     inside = 0 <= top <= height - size and 0 <= left <= width - size
     if not inside or size < image_files.SMALLEST:
@@ -305,13 +311,46 @@ def _limits_note(low, high):
     return f"black: {low:g} or less{zero}, white: {high:g} or more".replace("-", "−")
 
 
-def _grey(x, low, high):
-    """An array for imshow, in which low has become 0 and high 1."""
-    return image_files.to_numpy((x.detach() - low) / (high - low))
+class Panel(NamedTuple):
+    """One picture of a figure: what is needed to draw it, also later.
+
+    Attributes:
+        heading: title and caption.
+        array: uint8 (H, W, 3), or fewer pixels than the picture has.
+        shape: height and width of the picture.
+    """
+
+    heading: tuple
+    array: np.ndarray
+    shape: tuple
+
+
+def _panel(title, x, low, high, caption=""):
+    """A panel in which low has become black and high white."""
+    every = math.ceil(x.shape[3] / FINEST)
+    shown = (x.detach()[..., ::every, ::every] - low) / (high - low)
+    array = (image_files.to_numpy(shown.clamp(0, 1)) * 255).round().astype(np.uint8)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    return Panel((title, caption), array, tuple(x.shape[2:]))
+
+
+def _require_scale(pictures, low, high):
+    """Refuse grey levels in [0, 1] limits, and the other way round."""
+    beyond = max(abs(low), abs(high)) > image_files.FAR
+    for title, x in pictures:
+        image_files.require(x, f"the picture {title!r}", unit=not beyond)
+    if beyond and all(x.abs().max() <= 1 for _, x in pictures):
+        raise ValueError(
+            f"limits={(low, high)}, but no value is beyond ±1: give limits in the units of the "
+            "pictures; grey levels are divided by 255"
+        )
 
 
 def _rows(panels, columns):
-    columns = columns or math.ceil(len(panels) / math.ceil(len(panels) / 5))
+    if columns is None:
+        columns = math.ceil(len(panels) / math.ceil(len(panels) / 5))
+    columns = image_files.whole("columns", columns, 1)
     return [panels[i : i + columns] for i in range(0, len(panels), columns)]
 
 
@@ -320,10 +359,10 @@ def _draw(rows, note, zoom):
     columns = max(map(len, rows))
     side, unit = _panel_width(rows, columns)
     gap, line = round(GAP * unit), round(1.35 * FONT * unit)
-    wrap = int(side / unit / (0.56 * FONT))
-    headings = [[_heading(title, caption, wrap) for title, caption, _ in row] for row in rows]
+    wrap = int(side / unit / (_text.LETTER * FONT))
+    headings = [[_heading(*panel.heading, wrap) for panel in row] for row in rows]
     above = [line * max(text.count("\n") + 1 for text in texts) for texts in headings]
-    tall = [max(_height(array, side) for *_, array in row) for row in rows]
+    tall = [max(_height(panel, side) for panel in row) for row in rows]
     width = columns * (side + gap) + gap
     height = sum(above) + sum(tall) + (len(rows) + 1) * gap + (line if note else 0)
     dpi = 100 * unit
@@ -331,15 +370,17 @@ def _draw(rows, note, zoom):
     top = height - gap
     for number, row in enumerate(rows):
         top -= above[number]
-        for column, (heading, (*_, array)) in enumerate(zip(headings[number], row, strict=True)):
-            left, high = gap + column * (side + gap), _height(array, side)
+        for column, (heading, panel) in enumerate(zip(headings[number], row, strict=True)):
+            left, high = gap + column * (side + gap), _height(panel, side)
             place = (left / width, (top - high) / height, side / width, high / height)
             axes = figure.add_axes(place, frameon=False)
-            axes.imshow(array, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            edges = -0.5, panel.shape[1] - 0.5, panel.shape[0] - 0.5, -0.5
+            axes.imshow(panel.array, extent=edges, aspect="auto", interpolation="nearest")
             axes.set_axis_off()
             if zoom and number % 2 == 0:
                 _frame(axes, *zoom)
-            figure.text(left / width, (top + gap / 3) / height, heading, fontsize=_size(FONT))
+            words = figure.text(left / width, (top + gap / 3) / height, "", fontsize=_size(FONT))
+            _text.write(words, heading)
         top -= tall[number] + gap
     if note:
         figure.text(gap / width, gap / height, note, fontsize=_size(FONT))
@@ -349,18 +390,17 @@ def _draw(rows, note, zoom):
 def _panel_width(rows, columns):
     """Device pixels of a panel, a multiple of the picture's width, and of one CSS pixel."""
     room = min((WIDTH - GAP * (columns + 1)) / columns, MAX_PANEL) * DENSITY
-    widest = max(array.shape[1] for row in rows for *_, array in row)
+    widest = max(panel.shape[1] for row in rows for panel in row)
     side = widest * round(room / widest) if room > 0.67 * widest else int(room)
     return side, DENSITY * max(1, side / room)
 
 
-def _height(array, side):
-    return round(side * array.shape[0] / array.shape[1])
+def _height(panel, side):
+    return round(side * panel.shape[0] / panel.shape[1])
 
 
 def _heading(title, caption, wrap):
-    lines = (textwrap.wrap(text, max(wrap, 8)) for text in (title, caption))
-    return "\n".join(itertools.chain.from_iterable(lines))
+    return "\n".join(filter(None, (_text.wrapped(text, max(wrap, 8)) for text in (title, caption))))
 
 
 def _frame(axes, top, left, size):
@@ -370,8 +410,65 @@ def _frame(axes, top, left, size):
         )
 
 
+def _chart(points, title, xlabel, ylabel, log, oracle, mark):
+    """A figure of curves."""
+    figure = Figure(figsize=(WIDTH / 100, 3.8), dpi=100 * DENSITY, layout="constrained")
+    axes = figure.add_subplot()
+    for number, (label, (x, y)) in enumerate(points.items()):
+        axes.plot(
+            x,
+            y,
+            label=str(number),  # the words come later: Matplotlib leaves out some, such as "_loss"
+            color=COLOURS[number % len(COLOURS)],
+            linestyle="--" if label in oracle else "-",
+            linewidth=1.6,
+            marker=MARKERS[number % len(MARKERS)],
+            markevery=_marker_places(x, number, log),
+        )
+    axes.set_xscale("log" if "x" in log else "linear")
+    axes.xaxis.set_major_formatter("{x:g}")
+    if "x" in log:
+        axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+    axes.set_yscale("log" if "y" in log else "linear")
+    _mark(axes, mark)
+    room = WIDTH * (0.5 if len(points) > 4 else 0.7)  # a long legend stands beside the axes
+    _label(axes.xaxis.label, xlabel, FONT, room)
+    _label(axes.yaxis.label, ylabel, FONT, 0.3 * WIDTH)
+    _label(axes.set_title("", loc="left"), title, FONT + 2, room)
+    axes.tick_params(labelsize=_size(FONT - 1))
+    axes.grid(color="0.88")
+    axes.spines[["top", "right"]].set_visible(False)
+    legend = {"fontsize": _size(FONT - 1), "framealpha": 0.85, "handlelength": 3}
+    if len(points) > 4:
+        _name_curves(figure.legend(loc="outside right upper", **legend), points, oracle)
+    elif len(points) > 1 or oracle:
+        _name_curves(axes.legend(**legend), points, oracle)
+    return figure
+
+
+def _label(artist, text, size, room):
+    """Write a text of a font size into so many CSS pixels."""
+    artist.set_fontsize(_size(size))
+    _text.write(artist, _text.wrapped(text, int(room / (_text.LETTER * size))))
+
+
+def _name_curves(legend, labels, oracle):
+    for artist, label in zip(legend.get_texts(), labels, strict=True):
+        words = f"{label} ({ORACLE})" if label in oracle else label
+        _label(artist, words, FONT - 1, 0.4 * WIDTH)
+
+
+def _place(text, position, log):
+    """The position of a mark as a float."""
+    number = image_files.number(position)
+    if not math.isfinite(number) or ("x" in log and number <= 0):
+        above = " above 0" if "x" in log else ""
+        raise ValueError(f"mark {text!r} is at {position!r}: give a place on the x axis{above}")
+    return number
+
+
 def _points(label, values, log):
-    """The x and y arrays of one curve."""
+    """The x and y arrays of one curve, copies."""
     pair = isinstance(values, tuple) and len(values) == 2 and np.ndim(values[0]) == 1
     y = _array(values[1] if pair else values)
     x = _array(values[0]) if pair else np.arange(y.size)
@@ -398,7 +495,7 @@ def _marker_places(x, number, log):
 def _array(values):
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-    return np.asarray(values, dtype=float)
+    return np.asarray(values, dtype=float).copy()
 
 
 def _mark(axes, mark):
@@ -406,17 +503,17 @@ def _mark(axes, mark):
         axes.axvline(position, color="0.3", linewidth=1.3, linestyle=":")
         place = axes.transData.transform((position, 1))[0] - axes.bbox.x0
         right = place > axes.bbox.width / 2
-        axes.annotate(
-            f"{text}: {position:g}",
+        artist = axes.annotate(
+            "",
             (position, 1),
             xycoords=("data", "axes fraction"),
             xytext=(-4 if right else 4, -4 - 16 * number),
             textcoords="offset points",
             ha="right" if right else "left",
             va="top",
-            fontsize=_size(FONT - 1),
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )
+        _label(artist, f"{text}: {position:g}", FONT - 1, 0.4 * WIDTH)
 
 
 def _chart_text(points, title, xlabel, oracle, mark):
@@ -437,11 +534,12 @@ def _size(css_pixels):
     return css_pixels * 0.72
 
 
-def _finish(figure, alt, display):
-    """Turn a figure into a Picture, and show it unless told otherwise."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Description": alt})
-    picture = Picture(file.getvalue())
+def _finish(figure, alt, display, draw):
+    """Turn a figure into a Picture, which can draw it again, and show it unless told otherwise."""
+    alt, file = _text.plain(alt), io.BytesIO()
+    with held():  # the first one imports
+        figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Description": alt})
+    picture = Picture(file.getvalue(), draw)
     if display:
         picture.show()
     return picture

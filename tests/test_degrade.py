@@ -195,6 +195,19 @@ def test_a_watermark_says_what_it_was_told():
     assert torch.equal(masks[0], masks[2])
 
 
+def test_letters_that_pillows_font_lacks_are_drawn(capsys):
+    """A box for each would make these two alike."""
+    first, second = (degrade.text_mask(30, 90, text, 24) for text in ("äß λж", "öé μд"))
+    assert not torch.equal(first, second)
+    assert capsys.readouterr().out == ""
+
+
+def test_text_is_text():
+    plain, dollars = (degrade.text_mask(30, 60, text, 20) for text in ("x1 ", "$x_1$ "))
+    assert not torch.equal(plain, dollars)
+    assert torch.equal(degrade.text_mask(30, 60, "a\tb", 20), degrade.text_mask(30, 60, "a b", 20))
+
+
 def test_holes_are_where_they_should_be():
     mask = degrade.hole_mask(10, 12, top=2, left=3, bottom=5, right=9)
     want = torch.ones(1, 1, 10, 12)
@@ -249,6 +262,22 @@ def test_each_way_of_shuffling_moves_what_it_says():
         (lambda x: degrade.Mask(torch.full((1, 1, 8, 8), 0.5)), "only 0"),
         (lambda x: degrade.Mask(torch.zeros(1, 1, 8, 8)), "hides every pixel"),
         (lambda x: degrade.add_noise(x, 25), "25/255"),
+        (lambda x: degrade.add_noise(x, 10), "sigma=10: give it in .* 25 grey levels are 25/255"),
+        (lambda x: degrade.add_noise(x, 1.01), "sigma=1.01"),
+        (lambda x: degrade.add_noise(x, -0.1), "sigma=-0.1"),
+        (lambda x: degrade.add_noise(x, "25"), "sigma='25'"),
+        (lambda x: degrade.add_noise(x, None), "sigma=None"),
+        (lambda x: degrade.add_noise(x, float("nan")), "sigma=nan"),
+        (lambda x: degrade.add_noise(x, 0.6, "salt_pepper"), "reach .* at most on this picture"),
+        (lambda x: degrade.random_mask(8, 8, 50), "keep=50: .* 0.5 for 50 %"),
+        (lambda x: degrade.random_mask(8, 8, "half"), "keep='half'"),
+        (lambda x: degrade.random_mask(8.0, 8, 0.5), "height=8.0"),
+        (lambda x: degrade.Mask(255 * torch.ones(1, 1, 16, 16)), r"mask > 0\.5"),
+        (lambda x: degrade.Blur("wide"), "sigma='wide'"),
+        (lambda x: degrade.text_mask(16.5, 16), "height=16.5"),
+        (lambda x: degrade.text_mask(16, 16, 5), "one letter"),
+        (lambda x: degrade.text_mask(16, 16, size="large"), "size='large'"),
+        (lambda x: degrade.hole_mask(8, 8, 0.2, 0.2, 0.8, 0.8), "top=0.2: use a whole number"),
         (lambda x: degrade.add_noise(x, 0.1, "pink"), "salt_pepper"),
         (lambda x: degrade.add_noise(x, 2, "salt_pepper"), "at most"),
         (lambda x: degrade.add_noise(x * float("nan"), 0.1), "NaN"),

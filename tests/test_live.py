@@ -245,6 +245,26 @@ def test_damage_has_the_strength_that_was_asked_for():
         live.damage(x, "fog", 1)
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: live.damage(x, "noise", 0.1), "strength=0.1: give σ in grey levels, such as 15"),
+        (lambda x: live.damage(x, "noise", "15"), "strength='15'"),
+        (lambda x: live.damage(x, "missing pixels", 0.5), "0.5: give hidden, in %, such as 50"),
+        (lambda x: live.damage(x, "JPEG", 0.9), "quality=0.9: use a whole number from 1 to 95"),
+        (
+            lambda x: live.difference(x, limit=50),
+            "limit=50: give it in .* 50 grey levels are 50/255",
+        ),
+        (lambda x: live.difference(x, limit=0), "limit=0"),
+        (lambda x: live.crop(0.1, 0, 16)(x), "top=0.1: use a whole number of pixels"),
+    ],
+)
+def test_numbers_in_another_unit_are_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(torch.full((1, 3, 48, 48), 0.5))
+
+
 def test_damage_panel_follows_its_controls():
     x = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
     panel = live.damage_panel({"mine": x, "flipped": x.flip(3)})

@@ -44,6 +44,13 @@ def test_psnr_clips_the_estimate_only():
     assert metrics.psnr(one, one * 3) < 0
 
 
+def test_differences_and_overshoots_are_measured():
+    x, y = noisy()
+    assert metrics.mse(y - x, torch.zeros_like(x)) == pytest.approx(metrics.mse(y, x))
+    over = 8 * (x - 0.5) + 0.5
+    assert metrics.psnr(over, x) == metrics.psnr(over.clamp(0, 1), x)
+
+
 def test_a_mask_leaves_only_its_pixels():
     a, b = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
     a[:, :, :4] = 0.1
@@ -100,6 +107,10 @@ def test_half_plane_counts_like_the_whole():
         (lambda x: metrics.psnr(x, x, torch.ones(1, 1, 4, 4)), r"\(1, 1, 16, 16\)"),
         (lambda x: metrics.psnr(x, x, torch.zeros(1, 1, 16, 16)), "no pixel"),
         (lambda x: metrics.psnr(x * float("nan"), x), "the estimate has 256 values"),
+        (lambda x: metrics.psnr(255 * x, 255 * x), "the estimate has values from .* by 255"),
+        (lambda x: metrics.mse(x, 255 * x), "the reference has values from"),
+        (lambda x: metrics.psnr(x, x, 0.5 * torch.ones(1, 1, 16, 16)), r"mask > 0\.5"),
+        (lambda x: metrics.psnr(x, x, np.ones((1, 1, 16, 16))), "the mask is a ndarray"),
         (lambda x: metrics.ssim(x[:, :, :8], x[:, :, :8]), "11 × 11"),
         (lambda x: metrics.ssim(x, x, torch.ones(1, 1, 4, 4)), r"\(1, 1, 16, 16\)"),
         (lambda x: metrics.ssim(x, x, torch.zeros(1, 1, 16, 16)), "no pixel"),

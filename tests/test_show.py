@@ -2,7 +2,7 @@
 
 import io
 import re
-from html import unescape
+from html import escape, unescape
 
 import nbformat
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from nbclient import NotebookClient
 from PIL import Image
 
-from dipcourse import images, metrics, show
+from dipcourse import images, live, metrics, player, show
 from dipcourse.history import History
 
 
@@ -155,6 +155,147 @@ def test_alt_text_travels_in_the_file(tmp_path, monkeypatch):
     assert picture.html in (tmp_path / "page.html").read_text("utf-8")
 
 
+MAGIC = {
+    "png": b"\x89PNG",
+    "jpg": b"\xff\xd8\xff",
+    "JPEG": b"\xff\xd8\xff",
+    "pdf": b"%PDF",
+    "SVG": b"<?xml",
+    "html": b"<!doctype html>",
+    "HTM": b"<!doctype html>",
+}
+ALT = 'λ = 0.1 is "small" <enough>'
+
+
+def kinds_of_figures():
+    x = noise(3, 16, 16)
+    return {
+        "pictures": show.images({"x": x, "y": x.flip(3)}, alt=ALT, zoom=(0, 0, 8)),
+        "curves": show.curves({"loss": [3, 2, 1]}, alt=ALT),
+        "strip": show.strip(history_of(), alt=ALT),
+    }
+
+
+@pytest.mark.parametrize("kind", ["pictures", "curves", "strip"])
+@pytest.mark.parametrize("ending", MAGIC)
+def test_the_ending_says_what_is_written(tmp_path, kind, ending):
+    path = tmp_path / f"fig.{ending}"
+    kinds_of_figures()[kind].save(path)
+    data = path.read_bytes()
+    assert data.startswith(MAGIC[ending])
+    if ending == "SVG":
+        assert f"<title>{escape(ALT, quote=False)}</title>" in data.decode()
+    elif ending == "pdf":
+        assert b"/Title" in data
+        assert ALT.encode("utf-16-be") in data
+    elif ending in ("jpg", "JPEG"):
+        with Image.open(path) as image:
+            assert image.info["comment"].decode() == ALT
+            assert image.info["dpi"] == pytest.approx(dpi_of(kinds_of_figures()[kind]), abs=1)
+    else:
+        assert (escape(ALT) if ending in ("html", "HTM") else ALT) in data.decode(
+            "utf-8", "replace"
+        )
+
+
+def dpi_of(picture):
+    with Image.open(io.BytesIO(picture.png)) as image:
+        return image.info["dpi"]
+
+
+def test_a_jpeg_looks_like_the_png(tmp_path):
+    picture = show.images({"x": torch.full((1, 3, 16, 16), 0.3)})
+    picture.save(tmp_path / "x.jpg")
+    with Image.open(tmp_path / "x.jpg") as image:
+        difference = np.asarray(image).astype(int) - pixels(picture)[0]
+    assert np.abs(difference).mean() < 1
+
+
+def test_a_jpeg_has_room_for_the_start_of_a_long_text(tmp_path):
+    show.curves({"loss": [2, 1]}, alt="ä" * 70_000).save(tmp_path / "x.jpg")
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert image.info["comment"].decode() == "ä" * 16_000
+
+
+def test_letters_and_lines_of_svg_and_pdf_stay_sharp(tmp_path):
+    """Only the pictures themselves are pixels there."""
+    for name, picture in kinds_of_figures().items():
+        picture.save(tmp_path / f"{name}.svg")
+        picture.save(tmp_path / f"{name}.pdf")
+    count = {
+        name: (tmp_path / f"{name}.svg").read_text("utf-8").count("<image ")
+        for name in kinds_of_figures()
+    }
+    assert count == {"pictures": 4, "curves": 0, "strip": 5}
+    assert b"/Font" in (tmp_path / "curves.pdf").read_bytes()
+    assert b"/Subtype /Image" not in (tmp_path / "curves.pdf").read_bytes()
+    assert b"/Subtype /Image" in (tmp_path / "strip.pdf").read_bytes()
+
+
+def test_what_is_written_later_is_what_was_shown(tmp_path):
+    x, loss = torch.zeros(1, 1, 16, 16), np.array([3.0, 2.0, 1.0])
+    figures = {"x": show.images({"x": x}), "loss": show.curves({"loss": loss})}
+    for name, figure in figures.items():
+        figure.save(tmp_path / f"{name} before.svg")
+    x += 1
+    loss += 7
+    for name, figure in figures.items():
+        figure.save(tmp_path / f"{name} after.svg")
+        before, after = (drawn(tmp_path / f"{name} {when}.svg") for when in ("before", "after"))
+        assert before == after
+
+
+def drawn(path):
+    """The paths and pictures of an SVG file, without date and names."""
+    return re.findall(r' d="([^"]*)"|base64,([^"]*)"', path.read_text("utf-8"))
+
+
+def test_a_figure_keeps_no_more_than_it_shows():
+    """A lesson shows thirty figures, and a notebook holds on to them."""
+    picture = show.images({"large": torch.zeros(1, 1, 2000, 4000)}, display=False)
+    (row,) = picture._draw.args[0]
+    assert row[0].array.nbytes <= 3 * show.FINEST * show.FINEST / 2
+    array, gap, _ = pixels(picture)
+    assert (array.shape[0] - 2 * gap) == pytest.approx((array.shape[1] - 2 * gap) / 2, abs=60)
+
+
+@pytest.mark.parametrize("name", ["fig.gif", "fig", "fig.jpg.txt", ".png", "fig.webp"])
+def test_other_endings_are_refused_by_name(tmp_path, name):
+    with pytest.raises(ValueError, match=f"{re.escape(name)}.*this figure is saved as .*pdf.*html"):
+        show.curves({"loss": [2, 1]}).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stored_figure_is_pixels(tmp_path):
+    stored = show.reference("03_curves", display=False)
+    stored.save(tmp_path / "fig.jpg")
+    for ending in ("pdf", "svg"):
+        with pytest.raises(ValueError, match=r"stored as pixels is saved as \.png, \.jpg"):
+            stored.save(tmp_path / f"fig.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "pdf", "svg", ""])
+def test_a_page_is_saved_as_a_page(tmp_path, ending):
+    x = noise(3, 16, 16)
+    pages = [
+        player.iterations(history_of()),
+        player.compare(x, x.flip(3)),
+        live.panel(lambda k: x * k, k=(0.0, 1.0)),
+        live.draw_mask(x),
+    ]
+    for page in pages:
+        with pytest.raises(ValueError, match=r"a page, which this is, is saved as \.html"):
+            page.save(tmp_path / f"fig.{ending}")
+        page.save(str(tmp_path / "fig.HTML"))
+        assert page.html in (tmp_path / "fig.HTML").read_text("utf-8")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    for made in (show.curves({"loss": [2, 1]}), player.iterations(history_of())):
+        with pytest.raises(FileNotFoundError, match=r"no folder '.*none': make it first"):
+            made.save(tmp_path / "none" / "fig.html")
+
+
 def test_reference_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "folder", lambda: tmp_path)
     Image.new("L", (8, 8)).save(tmp_path / "silent.png")
@@ -238,6 +379,10 @@ def test_strip_takes_first_and_last():
         (lambda x: show.images({"mine": x * np.nan}), "the picture 'mine' has .* NaN"),
         (lambda x: show.images({"mine": x}, reference=x[0]), "the reference has shape"),
         (lambda x: show.images({"mine": x}, limits=(1, 0)), "limits"),
+        (lambda x: show.images({"mine": 255 * x}), "'mine' has values .* by 255.* limits="),
+        (lambda x: show.images({"mine": x}, limits=(0, 255)), "no value is beyond ±1: give limits"),
+        (lambda x: show.images({"mine": x}, columns=2.5), "columns=2.5"),
+        (lambda x: show.images({"mine": x}, zoom=(0.5, 0, 8)), "top=0.5"),
         (lambda x: show.images({"mine": x}, zoom=(0, 9, 8)), "square of 8 pixels"),
         (lambda x: show.images({"mine": x}, zoom=(0, 0, 4)), "square of 4 pixels"),
         (lambda x: show.images({"mine": x}, reference=x + 0.1, hidden=x[:, :, 1:]), "mask"),

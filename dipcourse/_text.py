@@ -1,0 +1,186 @@
+"""Text that people give, drawn as it is: no markup, and in a font that has its characters."""
+
+import io
+import itertools
+import textwrap
+import unicodedata
+from functools import cache
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font
+from PIL import ImageFont
+
+MISSING = "□"  # stands for a character that no font has
+LETTER = 0.56  # the width of a usual letter, in font sizes
+#: Fonts of Matplotlib that have other signs, or boxes, in the place of characters.
+MISLEADING = ("Last Resort", "STIXNon", "STIXSize", "cm")
+LACKING = {"Zs": " ", "Cf": "", "Mn": "", "Me": ""}  # spaces, and marks on other characters
+
+_found = {}  # character that the usual fonts lack → font family that has it, or None
+_told = False
+
+
+def plain(text):
+    """The text with spaces for control characters; a half character becomes "�".
+
+    >>> plain("a\\tb")
+    'a b'
+    """
+    kinds = {"Cc": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
+    return "".join(c if c == "\n" else kinds.get(unicodedata.category(c), c) for c in str(text))
+
+
+def write(artist, text):
+    """Let a text of Matplotlib show these very characters.
+
+    Args:
+        artist: a ``matplotlib.text.Text``.
+        text: string.
+
+    Returns:
+        The artist.
+    """
+    artist.set_parse_math(False)
+    artist.set_usetex(False)
+    artist.set_text(drawable(text))
+    if others := _other_families(text):
+        artist.set_fontfamily([*_usual(), *others])
+    return artist
+
+
+def wrapped(text, columns):
+    """The text as it is drawn, in lines of at most so many usual letters; its line ends stay.
+
+    >>> wrapped("one two three", 8)
+    'one two\\nthree'
+    """
+    text = drawable(text)
+    fonts = _usual() + _other_families(text)
+    font = get_font([_file(name) for name in fonts])
+    lines = (_lines(line, columns, font) for line in text.split("\n"))
+    return "\n".join(itertools.chain.from_iterable(lines))
+
+
+def runs(text, size):
+    """The text in parts for Pillow, each with a font that draws it.
+
+    Args:
+        text: string.
+        size: height of the letters in pixels.
+
+    Returns:
+        List of (part, font): all in Pillow's own font if that has all characters.
+    """
+    own = ImageFont.load_default(size)
+    has = FT2Font(io.BytesIO(own.font_bytes)).get_char_index
+    if all(has(ord(c)) for c in plain(text)):
+        return [(plain(text), own)]
+    text = drawable(text)
+    files = _lacking(text)
+    usual = findfont(FontProperties())
+    parts = itertools.groupby(text, lambda c: _file(files[c]) if files.get(c) else usual)
+    return [("".join(part), _pillow_font(file, size)) for file, part in parts]
+
+
+def drawable(text):
+    """The plain text with MISSING for characters that no font here has, which is said once."""
+    text = plain(text)
+    missing = {c for c, family in _lacking(text).items() if family is None}
+    signs = {c: LACKING.get(unicodedata.category(c), MISSING) for c in missing}
+    _say(sorted(c for c, sign in signs.items() if sign == MISSING))
+    return "".join(signs.get(c, c) for c in text)
+
+
+def _say(missing):
+    global _told
+    if missing and not _told:
+        _told = True
+        print(
+            f"No font here has {' '.join(missing[:5])}: figures show {MISSING} for what no font "
+            "has. Install one, such as Noto Sans CJK or Noto Emoji, and restart the kernel."
+        )
+
+
+def _lines(line, columns, font):
+    """Narrower and narrower, until wide letters fit too."""
+    for width in range(max(columns, 1), 0, -1):
+        lines = textwrap.wrap(line, width)
+        if max((_letters(part, font) for part in lines), default=0) <= columns:
+            break
+    return lines
+
+
+def _letters(text, font):
+    """The width of a line in usual letters."""
+    font.set_size(100, 72)
+    font.set_text(text)
+    return font.get_width_height()[0] / 64 / (100 * LETTER)
+
+
+def _usual():
+    return list(matplotlib.rcParams["font.family"])
+
+
+def _other_families(text):
+    return list(dict.fromkeys(filter(None, _lacking(plain(text)).values())))
+
+
+def _lacking(text):
+    """The characters that the usual fonts lack → a family that has them, or None."""
+    fonts = [get_font(_file(name)) for name in _usual()]
+    lacking = [c for c in dict.fromkeys(text) if c != "\n" and not any(_has(f, c) for f in fonts)]
+    if new := set(lacking) - set(_found):
+        _search(new)
+    return {c: _found[c] for c in lacking}
+
+
+def _search(characters):
+    """Look through all fonts, the plain ones first."""
+    _add_new_fonts()
+    fonts = font_manager.fontManager.ttflist
+    fonts = sorted(fonts, key=lambda f: (f.style != "normal", abs(f.weight - 400)))
+    _found.update(dict.fromkeys(characters))
+    left = set(characters)
+    for font in {f.name: f for f in reversed(fonts)}.values():
+        if not font.name.startswith(MISLEADING):
+            drawn = {c for c in left if _draws(font.fname, c)}
+            _found.update(dict.fromkeys(drawn, font.name))
+            left -= drawn
+
+
+@cache
+def _add_new_fonts():
+    """Fonts that were installed since Matplotlib last looked."""
+    known = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - known):
+        try:
+            font_manager.fontManager.addfont(path)
+        except (OSError, RuntimeError, NotImplementedError, UnicodeError):
+            continue  # no font that Matplotlib can use, such as one of coloured pictures
+
+
+def _has(font, character):
+    return font.get_char_index(ord(character)) != 0
+
+
+def _draws(file, character):
+    """Has the font an outline there? Coloured emoji are bitmaps, which Matplotlib cannot draw."""
+    try:
+        font = get_font(file)
+        if not _has(font, character):
+            return False
+        font.set_size(12, 72)
+        font.load_char(ord(character))
+        return font.get_path()[0].size > 0
+    except (OSError, RuntimeError):  # deleted since, or one of bitmaps alone
+        return False
+
+
+def _file(family):
+    return findfont(FontProperties(family=[family]))
+
+
+def _pillow_font(file, size):
+    return ImageFont.truetype(file, size, index=getattr(file, "face_index", 0))
