@@ -16,7 +16,7 @@ def generator(seed=0):
 
 
 def lesson(*cells, **more):
-    given = {"x": X, "rng": generator(), "preset": PRESET, "STEPS": 40, "SWEEP": 15}
+    given = {"x": X, "preset": PRESET, "STEPS": 40, "SWEEP": 15}
     return lesson_code.run("03", *cells, **given | more)
 
 

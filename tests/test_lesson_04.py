@@ -116,7 +116,7 @@ def test_the_standard_deviation_does_not_pass_for_the_median(capsys):
         rows = y[:, :, :-1] - y[:, :, 1:]
         return (rows[..., :-1] - rows[..., 1:]).std().item() / 2
 
-    lesson("check-level", noise_level=noise_level, rng=generator(), sigma=SIGMA)
+    lesson("check-level", noise_level=noise_level, sigma=SIGMA)
     printed = capsys.readouterr().out
     assert printed.count("✅") >= 2
     assert "❌ a disc" in printed

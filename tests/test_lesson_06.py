@@ -97,7 +97,7 @@ def test_the_share_that_is_right(lesson, x):
 def test_the_study_measures_what_the_lesson_does(lesson, x, monkeypatch):
     monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
     names = lesson("project", "run-no-prior", "baselines")
-    A, y, results = names["A"], names["y"], names["results"]
+    A, y, results = names["A"], names["y"], names["classical"]
     found = study.classical(x, 4)
     for mine, theirs in {"nearest": "nearest", "bicubic": "bicubic", "TV": "TV"}.items():
         assert metrics.psnr(results[mine], x) == pytest.approx(found[theirs], abs=1e-3)

@@ -136,6 +136,107 @@ def test_each_check_catches(case):
     assert rule in rules(notebook)
 
 
+def names_of(*sources):
+    """What `check_names` says of cells with these sources, called a, b, …: {cell: message}."""
+    cells = [new_code_cell(s, id=id) for id, s in zip("abcd", sources, strict=False)]
+    findings = list(notebooks.check_names(new_notebook(cells=cells)))
+    assert {finding.rule for finding in findings} <= {"names"}
+    return {finding.cell: finding.message for finding in findings}
+
+
+TWICE = {
+    "read in a third cell": ["rows = [1]", "rows = [2]", "print(rows)"],
+    "read by a function": ["n = 1\ndef f():\n    return n", "n = 2\nprint(n)"],
+    "read by a widget": ["n = 1\nbox.observe(lambda change: print(n))", "n = 2\nprint(n)"],
+    "read by a method": ["n = 1\nclass A:\n    def f(self):\n        return n", "n = 2"],
+    "read by a default": ["def f(n=n):\n    return n", "n = 1", "n = 2"],
+    "read, then made again": ["n = 1", "n = n + 1"],
+    "added to": ["kinds = {}", "kinds |= {1: 2}"],
+    "made in one branch": ["n = 1", "if ready:\n    n = 2\nprint(n)"],
+    "a loop's variable": ["n = 1", "for n in range(3):\n    pass", "print(n)"],
+    "set by a function": ["n = 1", "def f():\n    global n\n    n = 2", "print(n)"],
+    "unpacked": ["(a, n), b = (1, 2), 3", "with open(a) as n:\n    pass", "print(n)"],
+    "two functions": ["def f():\n    return 1", "def f():\n    return 2", "f()"],
+    "an import": ["from torch import nn as n", "n = 3", "print(n)"],
+    "a name of Python": ["sum = 1 + 2", "print(sum([1, 2]))"],
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_a_name_that_is_read_is_made_once(case):
+    assert any("is made in" in message for message in names_of(*TWICE[case]).values())
+
+
+CHANGED = {
+    "an item": ("masks = {}", "masks['eyes'] = 1"),
+    "an attribute": ("net = Net()", "net.weight = 1"),
+    "deeper": ("net = Net()", "net.layers[0].weight += 1"),
+    "a list": ("rows = []", "rows.append(1)"),
+    "a set": ("rows = set()", "rows.symmetric_difference_update({1})"),
+    "a tensor": ("x = torch.ones(3)", "x.clamp_(0)"),
+    "an item that goes": ("rows = {}", "del rows['a']"),
+    "in a function": ("rows = []", "def add():\n    rows.append(1)"),
+    "a loop's target": ("rows = [0]", "for rows[0] in range(3):\n    pass"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_a_cell_changes_nothing_of_another(case):
+    maker, changer = CHANGED[case]
+    assert "changes" in names_of(maker, changer)["b"]
+    assert names_of(f"{maker}\n{changer}") == {}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["sigma, rng = 0.1, torch.Generator().manual_seed(0)", "torch.rand(3, generator=rng)"],
+        ["rng = np.random.default_rng(0)", "def draw():\n    return rng.normal()"],
+        ["rng = torch.Generator()\ndef draw():\n    return torch.rand(3, generator=rng)", "draw()"],
+    ],
+)
+def test_a_cell_draws_from_its_own_generator(cells):
+    assert any("draws from `rng`" in message for message in names_of(*cells).values())
+
+
+AGAIN = {
+    "made before it is read": ["y = 1\nprint(y)", "y = 2\nprint(y)"],
+    "a loop's variable": ["for n in a:\n    print(n)", "for n in b:\n    print(n)"],
+    "made in both branches": ["n = 1", "if ready:\n    n = 2\nelse:\n    n = 3\nprint(n)"],
+    "read by what runs at once": [
+        "n = 1\ncheck.expect('n', lambda: f(n), 1)\nprint(max(rows, key=lambda row: row - n))",
+        "n = 2\nprint(n)",
+    ],
+    "a placeholder": ["panel = other = None", "panel = watch()", "if panel:\n    print(panel)"],
+    "the same import": ["from torch import nn", "from torch import nn", "nn.Module()"],
+    "hidden by a comprehension": ["n = [n for n in rows]", "n = {n: 1 for n in b}\nprint(n)"],
+    "hidden by an argument": ["n = 1", "n = 2", "def f(n):\n    n = n + 1\n    return n"],
+    "a generator of its own": [
+        "rng = torch.Generator()\nf(rng)",
+        "rng = torch.Generator()\nf(rng)",
+    ],
+    "one maker": ["n = 1", "print(n)", "def f():\n    return n"],
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_names_may_come_back_where_nothing_depends_on_it(case):
+    assert names_of(*AGAIN[case]) == {}
+
+
+def test_an_answer_counts_as_its_cell():
+    notebook = good()
+    assert list(notebooks.check_names(notebook)) == []
+    add("exercise-twice", "\n\n\nfactor = 2")(notebook)
+    put("test-twice", "factor = 3\nprint(factor)")(notebook)
+    assert list(notebooks.check_names(notebook)) == []
+    source = cell(notebook, "answer").source.replace("2 * x", "factor * x")
+    put("answer", source)(notebook)
+    (found,) = notebooks.check_names(notebook)
+    assert "`factor` is made in exercise-twice and test-twice" in str(found)
+    assert found.cell == "exercise-twice"
+
+
 def test_usual_length():
     notebook = good()
     twelve = [new_code_cell("x = 1\n" * 12, id=f"twelve-{i}") for i in range(5)]

@@ -9,6 +9,7 @@ Without files: all lessons. The rules are described in CONTRIBUTING.md.
 """
 
 import argparse
+import builtins
 import itertools
 import re
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 import nbformat
 
 from tools import claims
+from tools.names import Names
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = ROOT / "lessons"
@@ -361,6 +363,34 @@ def answers(notebook):
     }
 
 
+def check_names(notebook, **_):
+    """Each code cell can run again, whatever ran since, and means the same."""
+    cells = uses(notebook)
+    for name in sorted(set().union(*(cell.made for _, cell in cells))):
+        makers = [(id, cell) for id, cell in cells if name in cell.made - cell.empty]
+        ids = list(dict.fromkeys(id for id, _ in makers))
+        ids += ["Python itself"] * hasattr(builtins, name)
+        readers = dict.fromkeys(id for id, cell in cells if name in cell.read | cell.later)
+        imported = all(name in cell.imported for _, cell in makers)
+        if len(ids) > 1 and readers and not imported:
+            message = f"`{name}` is made in {' and '.join(ids)}: which one is read here?"
+            yield from (Finding("names", f"{message} Give each a name", id) for id in readers)
+    generators = set().union(*(cell.generators for _, cell in cells))
+    for id, cell in cells:
+        for name in sorted(cell.changed):
+            message = f"changes `{name}`, which another cell made: make a new one"
+            yield Finding("names", message, id)
+        for name in sorted(generators & (cell.read | cell.later)):
+            message = f"draws from `{name}`, which goes on from run to run: make it here, seeded"
+            yield Finding("names", message, id)
+
+
+def uses(notebook):
+    """Return [(id, Names)] of the code cells, and of the answers under their stubs' ids."""
+    code = [(c.id, c.source) for c in notebook.cells if c.cell_type == "code"]
+    return [(id, Names(source)) for id, source in [*code, *answers(notebook).items()]]
+
+
 def check_words(notebook, **_):
     """Between 6 and 18 words of prose for each line of code; beyond that, a warning."""
     lines = sum(
@@ -383,6 +413,7 @@ CHECKS = [
     check_generated,
     check_numbers,
     check_answers,
+    check_names,
     check_words,
 ]
 
