@@ -196,7 +196,13 @@ def unlearnt(seed, size=None):
     return 100 * float(run("uniform", seed, 150, size).loss[-1]) / variance(y)
 
 
-@claim("lesson03-large-noise", unit="%", digits=0, holds=lambda values: min(values) > 50)
+@claim(
+    "lesson03-large-noise",
+    unit="%",
+    digits=0,
+    seeds=range(6),
+    holds=lambda values: min(values) > 50,
+)
 def large_noise(seed):
     """What is left of uniform noise with twice the side after 150 steps."""
     return unlearnt(seed, 128)
@@ -245,7 +251,7 @@ count("nearest", "uniform", lambda steps: max(steps) <= 80, "nearest")
 
 
 def other(id, make, holds):
-    @claim(f"lesson03-{id}", text=span, holds=holds)
+    @claim(f"lesson03-{id}", text=span, seeds=range(6), holds=holds)
     def steps(seed):
         return half(make(seed), seed)
 
