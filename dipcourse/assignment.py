@@ -1,25 +1,61 @@
 """What the test cells of an assignment are made of: tests that explain, and never stop Run All."""
 
 import dis
+import functools
 import inspect
 import linecache
 import os
 import sys
 import textwrap
+from contextlib import ExitStack
 from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import torch
 
-from dipcourse import check
+from dipcourse import _ours, check
 
 #: Whether a test that fails raises: nbgrader counts exceptions, students read lines.
 strict = "NBGRADER_EXECUTION" in os.environ
 #: The visible tests of this kernel: {name: function}, and what each said last: {name: line}.
 tests, results = {}, {}
 
-_FINISHED = {f"dipcourse.{module}" for module in ("metrics", "priors", "fit", "stopping")}
+_FINISHED = {f"dipcourse.{module}" for module in ("_ours", "metrics", "priors", "fit", "stopping")}
+_TROUBLE = (Exception, SystemExit)  # what a student's code may raise, exit() included
 _asked = []  # functions that ``own`` was asked about: each answers for itself
+_stage = (None, {})  # what ``alone`` was told: the function under test, ours for the other tasks
+
+
+def alone(name, of):
+    """Test one function of the notebook alone: the first line of a test cell.
+
+    While a test of this cell runs, ours stand in for the functions of all other tasks, so that
+    those cost nothing here. And a call of the function fails if it changes an argument.
+
+    Args:
+        name: the function or class under test, "psnr".
+        of: the assignment, "a1_total_variation".
+
+    Raises:
+        ValueError: there is no such assignment.
+
+    Built in assignment 1 (used).
+
+    >>> def psnr(a, b):
+    ...     return a.clamp_(0, 1) - data_term(a, b)
+    >>> alone("psnr", "a1_total_variation")
+    >>> @visible("1 psnr: of white and black")
+    ... def white_and_black():
+    ...     psnr(torch.full((1,), 2.0), torch.zeros(1))
+    ❌ 1 psnr: of white and black: failed
+       your function changes its argument a: work on a copy
+    """
+    global _stage
+    if of not in _ours.TASKS:
+        raise ValueError(f"no assignment {of!r}: there are {', '.join(_ours.TASKS)}")
+    ours = {function.__name__: function for function in _ours.TASKS[of]}
+    ours.pop(name, None)
+    _stage = (name, ours)
 
 
 def visible(name):
@@ -39,13 +75,13 @@ def visible(name):
     >>> @visible("0 addition: small numbers")
     ... def addition():
     ...     near("1 + 1", 1 + 1, 2)
-    ✅ 0 addition: small numbers
+    ✅ 0 addition: small numbers: passed
     """
 
     def decorate(test):
-        tests[name] = test
-        _report(name, test, strict)
-        return test
+        tests[name] = staged = _staged(test)
+        _report(name, staged, strict)
+        return staged
 
     return decorate
 
@@ -73,7 +109,7 @@ def hidden(name):
 
     def decorate(test):
         try:
-            return test()
+            return _staged(test)()
         except AssertionError as error:
             raise AssertionError(f"a hidden test, {name}: {error}") from None
 
@@ -100,7 +136,7 @@ def run(name=""):
 
 
 def attempt(show):
-    """Try something that needs your functions; say so if one of them is not written yet.
+    """Try something that needs your functions; say so if one is not written yet, or fails.
 
     Args:
         show: a function without arguments. The grader does not call it: slow code costs nothing.
@@ -110,14 +146,19 @@ def attempt(show):
     >>> def stub():
     ...     raise NotImplementedError
     >>> attempt(stub)
-    ⬜ nothing to see: write the function above first
+    ⬜ nothing to see: not written yet. Write the function above first
+    >>> attempt(lambda: 1 / 0)
+    ❌ nothing to see: failed
+       your code raised ZeroDivisionError: division by zero
     """
     if strict:
         return
     try:
         show()
     except NotImplementedError:
-        print("⬜ nothing to see: write the function above first")
+        print("⬜ nothing to see: not written yet. Write the function above first")
+    except _TROUBLE as error:
+        print(f"❌ nothing to see: failed\n{_hint(error)}")
 
 
 def near(what, got, want, tol=1e-4):
@@ -364,6 +405,8 @@ def own(function, *modules):
     Traceback (most recent call last):
     AssertionError: psnr comes from dipcourse.metrics: write it yourself
     """
+    if isinstance(function, _Watched):
+        function = function.function
     name = getattr(function, "__name__", "this")
     for origin in getattr(function, "__mro__", (function,)):  # of a class, its bases too
         home = getattr(origin, "__module__", None) or ""
@@ -373,7 +416,7 @@ def own(function, *modules):
     notebook = sys._getframe(1).f_globals["__name__"]
     others = [other for other in _asked if other is not function]
     _asked[:] = [*others, function]
-    for home in _homes(function, notebook, others):
+    for home in _homes(function, notebook, [*others, *_stage[1].values()]):
         if home in finished or home.split(".")[0] == "skimage":
             words = home if home in finished else "scikit-image"
             raise AssertionError(f"{name} uses {words}: write it yourself")
@@ -443,7 +486,7 @@ def passes(what, part):
 
 
 class unchanged:
-    """A block that must leave tensors as they are.
+    """A block that must leave values as they are: tensors, arrays, and lists of them.
 
     >>> x = torch.zeros(2)
     >>> with unchanged("x", x):
@@ -454,18 +497,14 @@ class unchanged:
 
     def __init__(self, name, *values):
         self.name, self.values = name, values
-        self.before = [value.detach().clone() for value in values]
+        self.before = _copy([*values])
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *_):
-        if kind is None:
-            for before, value in zip(self.before, self.values, strict=True):
-                if not torch.equal(before, value.detach()):
-                    raise AssertionError(
-                        f"your function changes its argument {self.name}: work on a copy"
-                    )
+        if kind is None and not _same(self.before, _copy([*self.values])):
+            raise AssertionError(f"your function changes its argument {self.name}: work on a copy")
 
 
 class given:
@@ -477,8 +516,9 @@ class given:
     8
     """
 
-    def __init__(self, **names):
-        self.names, self.space = names, sys._getframe(1).f_globals
+    def __init__(self, _space=None, **names):
+        self.names = names
+        self.space = sys._getframe(1).f_globals if _space is None else _space
 
     def __enter__(self):
         self.kept = {name: self.space[name] for name in self.names if name in self.space}
@@ -490,26 +530,98 @@ class given:
         self.space.update(self.kept)
 
 
+class _Watched:
+    """A student's function that must leave the arguments of a call as they are.
+
+    Networks may learn, and generators move on. What it hands to itself is its own affair.
+    """
+
+    def __init__(self, function):
+        self.function, self.running = function, False
+
+    def __getattr__(self, name):
+        return getattr(self.function, name)
+
+    def __call__(self, *values, **named):
+        if self.running:
+            return self.function(*values, **named)
+        self.running = True
+        try:
+            with ExitStack() as blocks:
+                for name, value in _arguments(self.function, values, named).items():
+                    blocks.enter_context(unchanged(name, value))
+                return self.function(*values, **named)
+        finally:
+            self.running = False
+
+
+def _staged(test):
+    """The test with the names that ``alone`` gives to it."""
+    name, ours = _stage
+    space = test.__globals__
+
+    @functools.wraps(test)
+    def staged():
+        mine = space.get(name)
+        a_function = callable(mine) and not isinstance(mine, type)
+        with given(space, **ours, **({name: _Watched(mine)} if a_function else {})):
+            return test()
+
+    return staged
+
+
+def _arguments(function, values, named):
+    """The arguments of a call by their names; none if the call does not fit the function."""
+    try:
+        return inspect.signature(function).bind(*values, **named).arguments
+    except (TypeError, ValueError):  # ValueError: it is built in
+        return {}
+
+
+def _copy(value):
+    """What tells whether a value changes: numbers, in lists as deep as they go."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        return [_copy(part) for part in value]
+    if isinstance(value, torch.nn.Module) and not [*value.parameters()]:  # an operator
+        return [_copy(buffer) for buffer in value.buffers()]
+    return value
+
+
+def _same(before, after):
+    """Whether two copies agree; NaN agrees with NaN."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    if isinstance(before, torch.Tensor | np.ndarray):
+        agree = before.shape == after.shape and before.dtype == after.dtype
+        return agree and bool(((before == after) | ((before != before) & (after != after))).all())
+    return before is after or before == after
+
+
 def _report(name, test, strict=False):
     """Run a test and print the line about it, which is kept; strict: raise what it raises."""
     try:
         test()
-    except Exception as error:
+    except _TROUBLE as error:
         if strict:
             raise
         if isinstance(error, NotImplementedError):
-            line = f"⬜ {name}: not written yet"
+            results[name] = f"⬜ {name}: not written yet"
         else:
-            line = f"❌ {name}\n{_hint(error)}"
+            results[name] = f"❌ {name}: failed\n{_hint(error)}"
     else:
-        line = f"✅ {name}"
-    results[name] = line
-    print(line)
+        results[name] = f"✅ {name}: passed"
+    print(results[name])
 
 
 def _hint(error):
     """What a failed test says, and where the student's code went wrong if it was there."""
-    if isinstance(error, AssertionError):
+    if isinstance(error, AssertionError) and str(error):
         return textwrap.indent(textwrap.fill(str(error), 90), "   ")
     return f"   your code raised {type(error).__name__}: {error}{_where(error)}"
 

@@ -33,7 +33,7 @@ def expect(name, got, want, tol=1e-4):
         right, words = _compare(mine, want, tol)
     except NotImplementedError as error:
         print(f"⬜ {name}: not written yet{f' ({_line(error)})' if str(error) else ''}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"❌ {name}: raised {type(error).__name__}: {_line(error)}")
     else:
         print(f"✅ {name}: right. {words}" if right else f"❌ {name}: wrong. {words}")

@@ -1,15 +1,17 @@
 """The helpers of test cells: what they accept, what they say, and that nobody can bend them."""
 
 import functools
+import linecache
 import math
 import os
+import re
 
 import numpy
 import pytest
 import torch
 
 import dipcourse
-from dipcourse import assignment, degrade, nets
+from dipcourse import assignment, check, degrade, nets
 from dipcourse import metrics as mm
 from dipcourse.grading import guard
 
@@ -291,11 +293,16 @@ def test_visible_reports_and_never_raises(capsys, monkeypatch):
         1 / 0  # noqa: B018
 
     text = capsys.readouterr().out
-    for line in ("✅ 1 right", "❌ 2 wrong\n   it: mine 1", "⬜ 3 open: not", "❌ 4 broken"):
+    for line in (
+        "✅ 1 right: passed\n",
+        "❌ 2 wrong: failed\n   it: mine 1",
+        "⬜ 3 open: not written yet\n",
+        "❌ 4 broken: failed\n",
+    ):
         assert line in text
     assert "ZeroDivisionError" in text
     assignment.run("right")
-    assert capsys.readouterr().out == "✅ 1 right\n"
+    assert capsys.readouterr().out == "✅ 1 right: passed\n"
     assignment.run()
     assert len(capsys.readouterr().out.splitlines()) == 6
 
@@ -318,11 +325,157 @@ def test_attempt_is_for_students_alone(monkeypatch, capsys):
 
     monkeypatch.setattr(assignment, "strict", False)
     assignment.attempt(stub)
-    assert "write the function above first" in capsys.readouterr().out
-    with pytest.raises(ZeroDivisionError):
-        assignment.attempt(lambda: 1 / 0)
+    assert "write the function above first" in capsys.readouterr().out.lower()
     monkeypatch.setattr(assignment, "strict", True)
     assignment.attempt(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("error", [KeyError("?"), AssertionError(), SystemExit(), RecursionError()])
+def test_attempt_says_what_went_wrong_and_stops_nobody(monkeypatch, capsys, error):
+    """In words, with the line of the notebook, whatever a student's function raises."""
+    monkeypatch.setattr(assignment, "strict", False)
+    file = "<ipython-input-7>"
+    source = "def mine():\n    raise error\n"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    space = {"error": error}
+    exec(compile(source, file, "exec"), space)
+    assignment.attempt(space["mine"])
+    said = capsys.readouterr().out
+    assert said.startswith("❌ nothing to see: failed\n")
+    assert f"your code raised {type(error).__name__}" in said
+    assert "in mine, line 2: raise error" in said
+
+
+def test_attempt_leaves_an_interrupt_alone(monkeypatch):
+    monkeypatch.setattr(assignment, "strict", False)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        assignment.attempt(interrupted)
+
+
+def test_every_line_has_a_word(monkeypatch, capsys):
+    """Where a font has no ✅, ❌ and ⬜, all three are the same empty box."""
+    monkeypatch.setattr(assignment, "strict", False)
+
+    def raises(error):
+        raise error
+
+    for what in (lambda: 1, lambda: 1 / 0, lambda: raises(NotImplementedError())):
+        assignment.visible("a test")(what)
+        assignment.attempt(what)
+        check.expect("a result", what, 1)
+    check.expect("a result", 1, 2)
+    for line in capsys.readouterr().out.splitlines():
+        if line[0] in "✅❌⬜":
+            assert re.search(r"passed|failed|not written yet|right|wrong|raised", line), line
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """The name space of a notebook, and how to run a cell in it."""
+    monkeypatch.setattr(assignment, "strict", True)
+    monkeypatch.setattr(assignment, "_stage", (None, {}))
+    space = {"__name__": "notebook", "assignment": assignment, "torch": torch}
+
+    def run(source):
+        exec(source, space)
+        return space
+
+    return run
+
+
+def test_alone_gives_ours_for_all_other_tasks(notebook):
+    """Also where the student's is empty or gone; afterwards theirs is back."""
+    space = notebook(
+        "def data_term(x, y):\n    raise NotImplementedError\n"
+        "def denoise_tv(y, weight):\n    return data_term(y, y), total_variation(y)\n"
+        "assignment.alone('denoise_tv', 'a1_total_variation')\n"
+        "@assignment.hidden('it')\ndef _it():\n    return denoise_tv(torch.ones(1, 1, 8, 8), 1)\n"
+    )
+    assert space["_it"][0] == 0
+    assert "total_variation" not in space
+    with pytest.raises(NotImplementedError):
+        space["data_term"](1, 1)
+
+
+def test_alone_knows_its_assignments():
+    with pytest.raises(ValueError, match="a1_total_variation"):
+        assignment.alone("psnr", "a1")
+
+
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [
+        ("torch.rand(2)", "a.clamp_(0.4, 0.6)"),
+        ("torch.rand(2)", "a.resize_(1)"),
+        ("torch.tensor([0, torch.nan])", "a[0] = torch.nan"),
+        ("torch.ones(2, requires_grad=True)", "a.data.mul_(2)"),
+        ("torch.ones(2).numpy()", "a += 1"),
+        ("[0.3, 0.1]", "a.sort()"),
+        ("[0.3]", "a.append(1)"),
+        ("[torch.zeros(2)]", "a[0] += 1"),
+        ("degrade.Mask(torch.eye(8)[None, None])", "a.mask.fill_(1)"),
+    ],
+)
+def test_alone_watches_the_arguments(notebook, argument, change):
+    notebook("from dipcourse import degrade")
+    cell = (
+        f"def psnr(a, b):\n    {{}}\n    return 0\n"
+        "assignment.alone('psnr', 'a1_total_variation')\n"
+        f"@assignment.hidden('it')\ndef _it():\n    psnr({argument}, b=1)\n"
+    )
+    notebook(cell.format("a"))
+    assert "changes its argument a" in message(notebook, cell.format(change))
+
+
+def test_alone_watches_arguments_without_names_too(notebook):
+    cell = (
+        "def psnr(*pictures):\n    pictures[1].zero_()\n"
+        "assignment.alone('psnr', 'a1_total_variation')\n"
+        "@assignment.hidden('it')\ndef _it():\n    psnr(torch.ones(1), torch.ones(1))\n"
+    )
+    assert "changes its argument pictures" in message(notebook, cell)
+
+
+def test_alone_lets_a_function_call_itself(notebook):
+    """What it hands on to itself it may change."""
+    notebook(
+        "def running_mean(frames, decay, total=None):\n"
+        "    if total is None:\n        return running_mean(frames, decay, torch.zeros(1))\n"
+        "    return total.add_(1)\n"
+        "assignment.alone('running_mean', 'a3_restoration')\n"
+        "@assignment.hidden('it')\ndef _it():\n    running_mean([torch.ones(1)], 0.5)\n"
+    )
+
+
+def test_alone_lets_a_network_learn_and_a_generator_move(notebook):
+    notebook(
+        "def fit_image(net, generator):\n"
+        "    net.weight.data.add_(torch.rand(1, generator=generator))\n"
+        "assignment.alone('fit_image', 'a2_random_unet')\n"
+        "@assignment.hidden('it')\ndef _it():\n"
+        "    fit_image(torch.nn.Linear(1, 1), torch.Generator())\n"
+    )
+
+
+def test_own_looks_through_what_alone_puts_around_a_function(notebook):
+    """And lets a function call ours where they were given, not where it imports them."""
+    cell = (
+        "{}\n"
+        "assignment.alone('denoise_tv', 'a1_total_variation')\n"
+        "@assignment.hidden('it')\ndef _it():\n    assignment.own(denoise_tv)\n"
+    )
+    notebook(cell.format("def denoise_tv(y):\n    return total_variation(y)"))
+    imported = (
+        "def denoise_tv(y):\n    from dipcourse import {0} as m\n    return m.total_variation"
+    )
+    for module in ("priors", "_ours"):
+        assert f"dipcourse.{module}" in message(notebook, cell.format(imported.format(module)))
+    borrowed = "from dipcourse._ours import denoise_tv"
+    assert "comes from dipcourse._ours" in message(notebook, cell.format(borrowed))
 
 
 def test_hidden_raises_everywhere(monkeypatch):

@@ -6,19 +6,28 @@ once: it must get full marks among errors, and every wrong answer must lose poin
 
 import ast
 import builtins
+import functools
+import importlib
+import inspect
+import operator
 import re
 import symtable
 from functools import partial
 
 import nbformat
+import numpy
 import pytest
-from course import Course, answered, bank, own_tests, points
+import torch
+from course import Course, answered, bank, own_tests, plain_scores, points, run_plainly
+from fresh import disagreements
 
+from dipcourse import _ours, assignment
 from tools import assignments, notebooks
 from tools.execute import execute, printed
 
 SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
 EVERY = pytest.mark.parametrize("name", SOURCES)
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MULTILINE | re.DOTALL)
 
 
 # ---- what the files say
@@ -104,6 +113,56 @@ def test_tests_overwrite_no_name_of_a_student(name):
             assert {n for n in names_bound(cell.source) - known if n[0] != "_"} == set(), cell.id
 
 
+@EVERY
+def test_each_test_cell_tests_one_function_alone(name):
+    for task, function in functions(name).items():
+        for cell in SOURCES[name].cells:
+            if cell.id in own_tests(task, SOURCES[name]):
+                line = f'assignment.alone("{function}", "{name}")'
+                assert line in cell.source.splitlines(), cell.id
+
+
+@EVERY
+def test_names_in_statements_are_there(name):
+    """What a statement writes as `math.inf` or `images.load` is imported by the set-up cell."""
+    released = notebooks.read(notebooks.ROOT / "assignments" / name / f"{name}.ipynb")
+    space = {"__name__": "notebook"}
+    run_plainly(next(c for c in released.cells if c.id == "setup"), space)
+    nodes = [node for task in tasks(name) for node in ast.walk(ast.parse(stub(task)))]
+    arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    text = "\n".join(c.source for c in released.cells if c.cell_type == "markdown")
+    found = set(re.findall(r"`([A-Za-z_]\w*(?:\.\w+)+)(?:\([^`]*\))?`", text))
+    assert found
+    for dotted in found:
+        root, _, rest = dotted.partition(".")
+        if root == "dipcourse":
+            importlib.import_module(dotted)
+        elif root not in arguments:
+            assert root in space, dotted
+            operator.attrgetter(rest)(space[root])
+
+
+def tasks(name):
+    """The cells of an assignment in which a student writes code."""
+    return [cell for cell in SOURCES[name].cells if assignments.kind(cell) == "task"]
+
+
+def definition(cell):
+    """What a task asks for: the first function or class, as a node of the syntax tree."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    return next(node for node in ast.parse(stub(cell)).body if isinstance(node, kinds))
+
+
+def functions(name):
+    """{task: the name of the function or class that it asks for}."""
+    return {cell.id: definition(cell).name for cell in tasks(name)}
+
+
+def stub(cell):
+    """The source of a task without its solution, as students get it."""
+    return SOLUTION.sub(r"\1raise NotImplementedError\n", cell.source)
+
+
 def names_bound(source):
     """The global names that a cell assigns, defines or imports."""
     symbols = symtable.symtable(source, "cell", "exec").get_symbols()
@@ -124,6 +183,109 @@ def names_used(source):
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             known.add(node.id)
     return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - known
+
+
+# ---- without nbgrader, in this process
+
+
+@EVERY
+def test_empty_tasks_cost_no_other_its_points(name):
+    """Each task in turn is answered, all others are empty: its tests give it everything.
+
+    The answer is the one of the bank that calls most functions of other tasks.
+    """
+    of, asked = points(SOURCES[name]), functions(name)
+    empty = {task.id: stub(task) for task in tasks(name)}
+    calls = set()
+    for task, answers in bank(name).items():
+        others = set(asked.values()) - {asked[task]}
+        answer = max(answers["right"], key=lambda entry: len(others & names_read(entry["code"])))
+        own = own_tests(task, SOURCES[name])
+        got = plain_scores(SOURCES[name], empty | {task: answer["code"]}, own)
+        assert got == {test: of[test] for test in own}, (task, answer["words"])
+        calls |= others & names_read(answer["code"])
+    assert calls, "no right answer of the bank calls a function of another task"
+
+
+def names_read(code):
+    """The names that stand anywhere in a piece of code."""
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+
+
+@EVERY
+def test_our_functions_are_right(name, monkeypatch):
+    """Those that stand in for a student's do what the statements say: they pass all tests."""
+    asked = functions(name)
+    ours = {function.__name__ for function in _ours.TASKS[name]}
+    monkeypatch.setattr(assignment, "own", lambda *_: None)
+    assert ours == set(asked.values()) - {asked["task-project"]}
+    answers = {
+        task: inspect.getsource(getattr(_ours, function))
+        for task, function in asked.items()
+        if function in ours
+    }
+    tests = {test for task in answers for test in own_tests(task, SOURCES[name])}
+    names = {key: value for key, value in vars(_ours).items() if not key.startswith("__")}
+    got = plain_scores(SOURCES[name], answers, tests, names)
+    assert got == {test: points(SOURCES[name])[test] for test in tests}
+
+
+@EVERY
+def test_visible_tests_complain_about_a_changed_argument(name):
+    """About each argument of each function that can be changed: pictures, masks, lists, arrays."""
+    released = notebooks.read(notebooks.ROOT / "assignments" / name / f"{name}.ipynb")
+    for task in tasks(name):
+        node, own, seen = definition(task), own_tests(task.id, released), set()
+        if isinstance(node, ast.ClassDef):
+            continue
+        code = f"{task.source}\n\n\n{node.name} = spoil({node.name})"
+        plain_scores(
+            released, {task.id: code}, own, {"spoil": partial(spoil, place=None, seen=seen)}
+        )
+        for place in seen:
+            names = {"spoil": partial(spoil, place=place, seen=set())}
+            said = (
+                str(plain_scores(released, {task.id: code}, [test], names)[test]) for test in own
+            )
+            complaint = f"changes its argument {node.args.args[place].arg}: work on a copy"
+            assert any(complaint in line for line in said), (task.id, place)
+
+
+def spoil(function, place, seen):
+    """The function, which then adds 1 to the argument at a place; ``seen``: where that can be."""
+
+    @functools.wraps(function)
+    def spoilt(*values, **named):
+        result = function(*values, **named)
+        kinds = torch.Tensor | numpy.ndarray | list
+        seen.update(k for k, value in enumerate(values) if isinstance(value, kinds) and len(value))
+        if place in seen:
+            value = values[place]
+            value = value.data if isinstance(value, torch.Tensor) else value
+            value[0] = value[0] + 1
+        return result
+
+    return spoilt
+
+
+@EVERY
+def test_try_cells_stop_nobody(name, monkeypatch):
+    """Functions that are empty, raise, leave, or return nonsense: each cell says so and goes on."""
+    monkeypatch.setattr(assignment, "strict", False)
+    space = {"__name__": "notebook"}
+    cells = [c for c in SOURCES[name].cells if c.cell_type == "code"]
+    for cell in cells:
+        if assignments.kind(cell) not in ("task", "test") and not cell.id.startswith("try-"):
+            run_plainly(cell, space)
+    if "record" in space:  # the fit of a4
+        space["record"] = functools.cache(partial(space["record"], steps=3))
+    for body in ("raise NotImplementedError", "raise KeyError", "raise SystemExit", "return None"):
+        for function in functions(name).values():
+            exec(f"def {function}(*_, **__):\n    {body}", space)
+        for cell in cells:
+            if cell.id.startswith("try-"):
+                said = run_plainly(cell, space)[1]
+                assert body == "return None" or "nothing to see" in said, cell.id
 
 
 # ---- through nbgrader
@@ -290,6 +452,18 @@ def test_wrong_answers_lose_points_at_their_task_alone(wrong):
             else:
                 assert own, f"wrong{k}: {task}, {entry['words']}"
                 assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
+
+
+def test_submit_check_agrees_with_the_grader_about_right_answers(right):
+    """It runs the visible tests afresh; a point is lost only where they fail, or to hidden ones."""
+    name, course, _ = right
+    students = [student for student in course.scores(name) if student != "replaced"]
+    assert disagreements(course, name, students) == []
+
+
+def test_submit_check_agrees_with_the_grader_about_wrong_answers(wrong):
+    name, course, bundles = wrong
+    assert disagreements(course, name, [f"wrong{k}" for k in range(len(bundles))]) == []
 
 
 def outputs(course, name, *students):

@@ -1,5 +1,7 @@
 """check.expect: one clear line, never an exception."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,7 @@ def test_trouble_is_reported(capsys):
 
     assert line(capsys, stub, 1) == "⬜ it: not written yet"
     assert line(capsys, broken, 1).startswith("❌ it: raised TypeError: unsupported operand")
+    assert line(capsys, lambda: sys.exit(2), 1) == "❌ it: raised SystemExit: 2"
 
 
 def test_a_message_of_many_lines_stays_one(capsys):

@@ -1,0 +1,188 @@
+"""Our functions for the tasks of the assignments: see ``assignment.alone``.
+
+They do what the statements say and demand nothing. The students' notebooks explain them.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from dipcourse import degrade, nets, priors, stopping
+
+# ---- a1, total variation
+
+
+def psnr(a, b):
+    error = data_term(a.detach().clamp(0, 1).double(), b.detach().double())
+    return -10 * error.log10().item()
+
+
+def total_variation(x, eps=1e-3):
+    return priors.total_variation(x, eps)
+
+
+def data_term(x, y):
+    return ((x - y) ** 2).mean()
+
+
+def denoise_tv(y, weight, steps=100, lr=0.02):
+    x = y.detach().clone().requires_grad_()
+
+    def objective():
+        return data_term(x, y) + weight * total_variation(x) / y.numel()
+
+    _descend([x], objective, steps, lr)
+    return x.detach()
+
+
+def discrepancy_weight(y, sigma, weights):
+    def gap(weight):
+        return abs(data_term(denoise_tv(y, weight), y).item() - sigma**2)
+
+    return min(sorted(weights), key=gap)
+
+
+# ---- a2, a random U-Net
+
+
+def fixed_input(channels, height, width, seed):
+    return nets.fixed_input(channels, height, width, seed)
+
+
+class Hourglass(nn.Module):
+    def __init__(self, in_channels, out_channels, width=16, depth=3):
+        super().__init__()
+        down = [nets.block(width if k else in_channels, width, stride=2) for k in range(depth)]
+        double = nn.Upsample(scale_factor=2, mode="bilinear")
+        up = [nn.Sequential(double, nets.block(width, width)) for _ in range(depth)]
+        self.layers = nn.Sequential(*down, *up, nn.Conv2d(width, out_channels, 1))
+
+    def forward(self, z):
+        return torch.sigmoid(self.layers(z))
+
+
+def fit_image(net, z, target, steps, lr):
+    losses = _descend(net.parameters(), lambda: data_term(net(z), target), steps, lr)
+    return losses, net(z).detach()
+
+
+def shuffle_pixels(x, generator):
+    return degrade.shuffle_pixels(x, generator=generator)
+
+
+def normalised_losses(losses, target):
+    variance = target.var((2, 3), correction=0).mean().item()
+    return [loss / variance for loss in losses]
+
+
+# ---- a3, restoration
+
+
+def masked_mse(x_hat, y, mask):
+    if not mask.any():
+        raise ValueError("the mask hides every pixel")
+    error = torch.where(mask > 0, x_hat - y, 0)
+    return (error**2).sum() / (y.shape[1] * mask.sum())
+
+
+def random_mask(height, width, keep, generator=None):
+    return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
+
+
+def lanczos_downsample(x, factor):
+    return degrade.Downsample(factor)(x)
+
+
+def running_mean(frames, decay):
+    total = 0
+    for frame in frames:
+        total = decay * total + (1 - decay) * frame.detach()
+    return total / (1 - decay ** len(frames))
+
+
+def restore(y, operator, net, z, steps, lr=0.01, decay=0.99):
+    known = torch.ones_like(y[:, :1]) if operator.mask is None else operator.mask
+    frames = []
+
+    def objective():
+        x_hat = net(z)
+        frames.append(x_hat.detach())
+        return masked_mse(operator(x_hat), y, known)
+
+    _descend(net.parameters(), objective, steps, lr)
+    return running_mean(frames, decay)
+
+
+# ---- a4, when to stop
+
+
+def discrepancy_step(losses, sigma):
+    low = np.flatnonzero(np.asarray(losses) <= sigma**2)
+    return int(low[0]) if low.size else len(losses) - 1
+
+
+def hold_out(mask, fraction, generator):
+    known = mask.flatten().nonzero().flatten()
+    order = torch.randperm(len(known), generator=generator)
+    held = torch.zeros(mask.numel())
+    held[known[order[: round(fraction * len(known))]]] = 1
+    held = held.reshape(mask.shape)
+    return mask - held, held
+
+
+def windowed_variance(frames, window):
+    variance = np.full(len(frames), np.nan)
+    for k in range(window - 1, len(frames)):
+        variance[k] = frames[k - window + 1 : k + 1].var(dim=0, correction=0).mean()
+    return variance
+
+
+def stopping_step(variance, patience, warm_up):
+    return stopping._lowest(np.asarray(variance), patience, warm_up)
+
+
+def fit_and_stop(net, z, y, train, held, steps, lr=0.01, jitter=0.0, patience=50):
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    errors, best, weights = [], 0, None
+    for k in range(steps):
+        x_hat = net(z + jitter * torch.randn(z.shape))
+        errors.append(masked_mse(x_hat, y, held).item())
+        if k == 0 or errors[k] < errors[best]:
+            best, weights = k, copy.deepcopy(net.state_dict())
+        if k - best >= patience:
+            break
+        optimizer.zero_grad()
+        masked_mse(x_hat, y, train).backward()
+        optimizer.step()
+    net.load_state_dict(weights)
+    with torch.no_grad():
+        return net(z), best, errors
+
+
+def _descend(parameters, objective, steps, lr):
+    """Make so many steps of Adam; return the objective before each of them."""
+    optimizer, values = torch.optim.Adam(parameters, lr=lr), []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = objective()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    return values
+
+
+#: The functions of each assignment, by the names that its statements use.
+TASKS = {
+    "a1_total_variation": (psnr, total_variation, data_term, denoise_tv, discrepancy_weight),
+    "a2_random_unet": (fixed_input, Hourglass, fit_image, shuffle_pixels, normalised_losses),
+    "a3_restoration": (masked_mse, random_mask, lanczos_downsample, running_mean, restore),
+    "a4_when_to_stop": (
+        discrepancy_step,
+        hold_out,
+        windowed_variance,
+        stopping_step,
+        fit_and_stop,
+    ),
+}
