@@ -1,7 +1,9 @@
-"""Every assignment grades right: a bank of answers goes through nbgrader itself.
+"""Every assignment grades right: a bank of answers goes through its tests.
 
-Submission k holds variant k of every task. Among the bundles of wrong answers each task is right
-once: it must get full marks among errors, and every wrong answer must lose points at its own task.
+Right answers and SAMPLE bundles of wrong ones go through nbgrader itself, the others through the
+same cells in forks. Submission k holds variant k of every task. Among the bundles of wrong answers
+each task is right once: it must get full marks among errors, and every wrong answer must lose
+points at its own task.
 """
 
 import ast
@@ -19,13 +21,14 @@ import numpy
 import pytest
 import torch
 from course import Course, answered, bank, own_tests, plain_scores, points, run_plainly
-from fresh import disagreements
+from fresh import disagreements, plainly
 
 from dipcourse import _ours, assignment
 from tools import assignments, notebooks
 from tools.execute import execute, printed
 
 SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
+SAMPLE = 2  # bundles of wrong answers for each assignment that nbgrader grades, too
 EVERY = pytest.mark.parametrize("name", SOURCES)
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MULTILINE | re.DOTALL)
 
@@ -354,15 +357,23 @@ def grade_right(name, folder):
 
 
 def grade_wrong(name, folder):
-    """Grade the bundles of wrong answers: (assignment, course, bundles)."""
+    """Grade the bundles of wrong answers, some of them through nbgrader.
+
+    Returns:
+        assignment, course with SAMPLE submissions, bundles, {test cell: score} for each bundle.
+    """
     course, solutions = opened(name, folder)
     right = {task: solutions[task] for task in bank(name)}
     bundles = wrong_bundles(name)
-    for k, bundle in enumerate(bundles):
-        variants = {task: entry["code"] for task, entry in bundle.items() if entry}
-        course.submit(f"wrong{k}", name, answered(course.released(name), right | variants))
+    answers = [
+        right | {task: entry["code"] for task, entry in bundle.items() if entry}
+        for bundle in bundles
+    ]
+    for k in range(SAMPLE):
+        course.submit(f"wrong{k}", name, answered(course.released(name), answers[k]))
     course.run("autograde", name)
-    return name, course, bundles
+    source = course.folder / "solutions" / name / f"{name}.ipynb"
+    return name, course, bundles, plainly(source, answers)
 
 
 def opened(name, folder):
@@ -441,10 +452,9 @@ def test_half_done_gets_its_points_although_test_cells_were_deleted(right):
 
 
 def test_wrong_answers_lose_points_at_their_task_alone(wrong):
-    name, course, bundles = wrong
-    scores = course.scores(name)
+    name, _, bundles, scores = wrong
     for k, bundle in enumerate(bundles):
-        gone = lost(scores[f"wrong{k}"], name)
+        gone = lost(scores[k], name)
         for task, entry in bundle.items():
             own = gone & set(own_tests(task, SOURCES[name]))
             if entry is None:
@@ -452,6 +462,14 @@ def test_wrong_answers_lose_points_at_their_task_alone(wrong):
             else:
                 assert own, f"wrong{k}: {task}, {entry['words']}"
                 assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
+
+
+def test_nbgrader_gives_the_same_points(wrong):
+    name, course, _, scores = wrong
+    for k in range(SAMPLE):
+        by_nbgrader = course.scores(name)[f"wrong{k}"]
+        for cell, score in scores[k].items():
+            assert by_nbgrader[cell] == (0 if isinstance(score, list) else score), (k, cell)
 
 
 def test_submit_check_agrees_with_the_grader_about_right_answers(right):
@@ -462,8 +480,8 @@ def test_submit_check_agrees_with_the_grader_about_right_answers(right):
 
 
 def test_submit_check_agrees_with_the_grader_about_wrong_answers(wrong):
-    name, course, bundles = wrong
-    assert disagreements(course, name, [f"wrong{k}" for k in range(len(bundles))]) == []
+    name, course, _, _ = wrong
+    assert disagreements(course, name, [f"wrong{k}" for k in range(SAMPLE)]) == []
 
 
 def outputs(course, name, *students):
@@ -486,18 +504,15 @@ def test_grading_is_silent(right):
 
 
 def test_grading_wrong_answers_is_silent(wrong):
-    name, course, _ = wrong
+    name, course, _, _ = wrong
     for where, output in outputs(course, name, "wrong0"):
         assert output.get("name") != "stderr", f"{where}: {output.text}"
 
 
 def test_messages_are_words(wrong):
     """Every failed test says something, in more than the name of an error."""
-    name, course, bundles = wrong
-    for k in range(len(bundles)):
-        for cell in course.graded(f"wrong{k}", name).cells:
-            if assignments.kind(cell) != "test":
-                continue
-            for output in cell.outputs:
-                if output.output_type == "error" and output.ename == "AssertionError":
-                    assert len(output.evalue.split()) >= 5, (cell.id, output.evalue)
+    _, _, _, scores = wrong
+    for result in scores:
+        for cell, score in result.items():
+            if isinstance(score, list) and score[0] == "AssertionError":
+                assert len(score[1].split()) >= 5, (cell, score)
