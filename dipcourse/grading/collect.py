@@ -172,7 +172,7 @@ class Collector(FileNameCollectorPlugin):
             else:
                 theirs[owner.student, owner.number][place] = owner
         for student, handed_in in self.named(theirs).items():
-            self.choose(student, handed_in, files, release)
+            self.choose(student, handed_in, files, names, release)
 
     def owners(self, places, names):
         """The owner of each place, or None: by the patterns that are set, else by ``whose``."""
@@ -203,10 +203,9 @@ class Collector(FileNameCollectorPlugin):
                 named[name] = theirs[student, number]
         return named
 
-    def choose(self, student, handed_in, files, release):
+    def choose(self, student, handed_in, files, names, release):
         """Take the best file of each notebook that a student handed in; name the others."""
-        names, copies = released(release), defaultdict(dict)
-        rest = []
+        copies, rest = defaultdict(dict), []
         for place, owner in handed_in.items():
             name = whose.notebook(owner.file, names)
             if name and files[place].suffix == ".ipynb":
