@@ -1,6 +1,5 @@
 """Text that people give, drawn as it is: no markup, and in a font that has its characters."""
 
-import io
 import itertools
 import textwrap
 import unicodedata
@@ -9,8 +8,6 @@ from functools import cache
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ft2font import FT2Font
-from PIL import ImageFont
 
 MISSING = "□"  # stands for a character that no font has
 LETTER = 0.56  # the width of a usual letter, in font sizes
@@ -58,36 +55,15 @@ def wrapped(text, columns):
     """
     text = drawable(text)
     fonts = _usual() + _other_families(text)
-    font = get_font([_file(name) for name in fonts])
+    font = get_font([file_of(name) for name in fonts])
     lines = (_lines(line, columns, font) for line in text.split("\n"))
     return "\n".join(itertools.chain.from_iterable(lines))
-
-
-def runs(text, size):
-    """The text in parts for Pillow, each with a font that draws it.
-
-    Args:
-        text: string.
-        size: height of the letters in pixels.
-
-    Returns:
-        List of (part, font): all in Pillow's own font if that has all characters.
-    """
-    own = ImageFont.load_default(size)
-    has = FT2Font(io.BytesIO(own.font_bytes)).get_char_index
-    if all(has(ord(c)) for c in plain(text)):
-        return [(plain(text), own)]
-    text = drawable(text)
-    files = _lacking(text)
-    usual = findfont(FontProperties())
-    parts = itertools.groupby(text, lambda c: _file(files[c]) if files.get(c) else usual)
-    return [("".join(part), _pillow_font(file, size)) for file, part in parts]
 
 
 def drawable(text):
     """The plain text with MISSING for characters that no font here has, which is said once."""
     text = plain(text)
-    missing = {c for c, family in _lacking(text).items() if family is None}
+    missing = {c for c, family in lacking(text).items() if family is None}
     signs = {c: LACKING.get(unicodedata.category(c), MISSING) for c in missing}
     _say(sorted(c for c, sign in signs.items() if sign == MISSING))
     return "".join(signs.get(c, c) for c in text)
@@ -124,16 +100,16 @@ def _usual():
 
 
 def _other_families(text):
-    return list(dict.fromkeys(filter(None, _lacking(plain(text)).values())))
+    return list(dict.fromkeys(filter(None, lacking(plain(text)).values())))
 
 
-def _lacking(text):
+def lacking(text):
     """The characters that the usual fonts lack → a family that has them, or None."""
-    fonts = [get_font(_file(name)) for name in _usual()]
-    lacking = [c for c in dict.fromkeys(text) if c != "\n" and not any(_has(f, c) for f in fonts)]
-    if new := set(lacking) - set(_found):
+    fonts = [get_font(file_of(name)) for name in _usual()]
+    lost = [c for c in dict.fromkeys(text) if c != "\n" and not any(_has(f, c) for f in fonts)]
+    if new := set(lost) - set(_found):
         _search(new)
-    return {c: _found[c] for c in lacking}
+    return {c: _found[c] for c in lost}
 
 
 def _search(characters):
@@ -178,9 +154,5 @@ def _draws(file, character):
         return False
 
 
-def _file(family):
+def file_of(family):
     return findfont(FontProperties(family=[family]))
-
-
-def _pillow_font(file, size):
-    return ImageFont.truetype(file, size, index=getattr(file, "face_index", 0))

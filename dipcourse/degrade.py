@@ -3,16 +3,15 @@
 The same operator object makes the measurement y and stands in the loss of the fit.
 """
 
-import io
 import math
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import nn
 from torch.nn import functional as F
 
-from dipcourse import _text, images
+from dipcourse import images
+from dipcourse._numbers import as_float, whole
+from dipcourse.images import codec, lettering
 
 
 class Identity(nn.Module):
@@ -83,7 +82,7 @@ class Downsample(nn.Module):
 
     def __init__(self, factor):
         super().__init__()
-        self.factor = factor = images.whole("factor", factor, 2)
+        self.factor = factor = whole("factor", factor, 2)
         weights = lanczos_weights(factor)
         self.border = (len(weights) - factor) // 2
         self.register_buffer("kernel", weights[:, None] * weights[None, :])
@@ -148,7 +147,7 @@ class Blur(nn.Module):
 
     def __init__(self, sigma):
         super().__init__()
-        if not 0 < images.number(sigma) <= 100:
+        if not 0 < as_float(sigma) <= 100:
             raise ValueError(f"sigma={sigma!r}: give the width of the blur in pixels, such as 1.5")
         self.reach = math.ceil(3 * sigma)
         distance = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)
@@ -188,7 +187,7 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
     torch.Size([1, 1, 8, 8])
     """
     images.require(x)
-    if not 0 <= images.number(sigma) <= 1:
+    if not 0 <= as_float(sigma) <= 1:
         raise ValueError(
             f"sigma={sigma!r}: give it in [0, 1] units, so 1 at most; 25 grey levels are 25/255"
         )
@@ -234,11 +233,9 @@ def jpeg(x, quality):
     >>> jpeg(torch.full((1, 3, 16, 17), 0.5), quality=10).shape
     torch.Size([1, 3, 16, 17])
     """
-    quality = images.whole("quality", quality, 1, 95)
-    file = io.BytesIO()
-    eight_bits = (images.to_numpy(x) * 255).round().astype(np.uint8)
-    Image.fromarray(eight_bits).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return images.from_numpy(np.asarray(Image.open(file))).to(x)
+    quality = whole("quality", quality, 1, 95)
+    levels = images.levels(images.require(x))[0]
+    return images.from_levels(codec.decoded(codec.to_jpeg(levels, quality))[None]).to(x)
 
 
 def random_mask(height, width, keep, generator=None):
@@ -261,8 +258,8 @@ def random_mask(height, width, keep, generator=None):
     >>> random_mask(8, 8, keep=0.5).shape
     torch.Size([1, 1, 8, 8])
     """
-    height, width = images.whole("height", height, 1), images.whole("width", width, 1)
-    if not 0 < images.number(keep) < 1:
+    height, width = whole("height", height, 1), whole("width", width, 1)
+    if not 0 < as_float(keep) < 1:
         raise ValueError(f"keep={keep!r}: use a share between 0 and 1, such as 0.5 for 50 %")
     return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
 
@@ -292,26 +289,13 @@ def text_mask(height, width, text="Deep Image Prior. ", size=14):
     >>> text_mask(64, 48).shape
     torch.Size([1, 1, 64, 48])
     """
-    height, width = images.whole("height", height, 1), images.whole("width", width, 1)
+    height, width = whole("height", height, 1), whole("width", width, 1)
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text={text!r}: give at least one letter")
-    if not images.number(size) >= 5:
+    if not as_float(size) >= 5:
         raise ValueError(f"size={size!r}: smaller letters than 5 pixels cannot be drawn")
-    text = text.replace("\n", " ")
-    length = math.ceil(sum(font.getlength(part) for part, font in _text.runs(text, size)))
-    line = _text.runs(text * (width // max(length, 1) + 2), size)
-    page = Image.new("1", (width, height), 1)
-    for i in range(math.ceil(height / size)):
-        _write(page, line, -(i * width % length), i * size)
-    return require_mask(images.from_numpy(np.asarray(page)))
-
-
-def _write(page, line, left, top):
-    """Draw the parts of a line of text one after the other, all on one base line."""
-    base = top + line[0][1].getmetrics()[0]
-    for part, font in line:
-        ImageDraw.Draw(page).text((left, base), part, fill=0, font=font, anchor="ls")
-        left += font.getlength(part)
+    page = lettering.page(height, width, text.replace("\n", " "), size)
+    return require_mask(images.from_numpy(page))
 
 
 def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
@@ -339,7 +323,7 @@ def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
     """
     places = {"height": height, "width": width, "top": top, "left": left}
     for name, place in (places | {"bottom": bottom, "right": right}).items():
-        images.whole(name, place, unit=" of pixels")
+        whole(name, place, unit=" of pixels")
     if not (0 <= top < bottom <= height and 0 <= left < right <= width):
         raise ValueError(
             f"rows {top} … {bottom} and columns {left} … {right} are no region of a picture of "

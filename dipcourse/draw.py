@@ -1,23 +1,19 @@
 """A photo to draw on: what you paint over becomes the hole of an inpainting."""
 
-import base64
-import io
 import uuid
 from html import escape
 from pathlib import Path
 
 import anywidget
-import numpy as np
 import torch
 import traitlets
 from IPython import get_ipython
 from IPython.display import display
-from PIL import Image
 
 from dipcourse import degrade, images
 from dipcourse._display import Shown
+from dipcourse.images import codec
 
-HEAD = "data:image/png;base64,"
 COLOUR = (214, 51, 132)  # of draw.js
 HELP = (
     "No photo above to draw on? Then this program cannot show it, and the picture here is what "
@@ -52,19 +48,20 @@ class DrawnMask(Shown):
 
     def __init__(self, image, start):
         self._size = tuple(image.shape[2:])
+        shown = image if start is None else image * start
+        photo, picture = (codec.to_png(images.levels(x)[0]) for x in (image, shown))
         note = f"dipcourse-note-{uuid.uuid4().hex}"
         self.canvas = Canvas(
-            photo=_png(_levels(images.to_numpy(image))),
+            photo=codec.address(photo),
             about="a photo to draw on",
             note=note,
             width=self._size[1],
             height=self._size[0],
             drawn="" if start is None else encode(start),
         )
-        shown = image if start is None else image * start
         html = (
             f'<div class="{note}"><img alt="{escape(_count(self.mask))}" '
-            f'src="{_png(_levels(images.to_numpy(shown)))}" width="256"><p>{HELP}</p></div>'
+            f'src="{codec.address(picture)}" width="256"><p>{HELP}</p></div>'
         )
         super().__init__(html, alt="a photo to draw a mask on")
 
@@ -126,8 +123,10 @@ def encode(mask):
 
     Built in lesson 05 (used).
     """
-    hidden = mask[0, 0].cpu().numpy() == 0
-    return _png(np.dstack([np.full((*hidden.shape, 3), COLOUR), 255 * hidden]).astype(np.uint8))
+    hidden = (mask[0] == 0).cpu()  # (1, H, W)
+    colour = torch.tensor(COLOUR).view(3, 1, 1).expand(3, *hidden.shape[1:])
+    layers = torch.cat([colour, 255 * hidden]).to(torch.uint8)  # (4, H, W)
+    return codec.address(codec.to_png(layers))
 
 
 def decode(text, height, width):
@@ -152,23 +151,14 @@ def decode(text, height, width):
     if not text:
         return torch.ones(1, 1, height, width)
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix(HEAD))))
-        painted = np.asarray(image.convert("RGBA"))[..., 3] > 0
-    except (SyntaxError, ValueError, OSError) as error:  # a damaged PNG is a SyntaxError
+        layers = codec.decoded(codec.from_address(text))  # (4, H, W)
+        painted = layers[3] > 0
+    except (SyntaxError, ValueError, IndexError, OSError) as error:  # damaged: a SyntaxError
         raise ValueError(f"the page sent no drawing: {error}") from None
     if painted.shape != (height, width):
-        raise ValueError(f"the drawing has {painted.shape} pixels, the photo {(height, width)}")
-    return torch.from_numpy(~painted).float()[None, None]
-
-
-def _levels(array):
-    return (255 * array).round().astype(np.uint8)
-
-
-def _png(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return HEAD + base64.b64encode(file.getvalue()).decode()
+        size = tuple(painted.shape)
+        raise ValueError(f"the drawing has {size} pixels, the photo {(height, width)}")
+    return (~painted).float()[None, None]
 
 
 def _count(mask):

@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from dipcourse import _interrupts, images, memory
+from dipcourse._numbers import whole
 from dipcourse.history import History
 
 with _interrupts.held():  # what the first optimiser and the first bar import
@@ -205,7 +206,7 @@ class Stepper:
         frames=1,
     ):
         _require(net, z, y, operator, lr, jitter, average)
-        seed = images.whole("seed", seed, 0)
+        seed = whole("seed", seed, 0)
         self.device = _device(device)
         self.precision = precision or best_precision(self.device)
         if self.precision not in PRECISIONS:
@@ -444,7 +445,7 @@ class _Window:
     """The variance of a few values of the output over the last W steps."""
 
     def __init__(self, width, seed):
-        self.width = images.whole("window", width, 2, unit=" steps")
+        self.width = whole("window", width, 2, unit=" steps")
         self.seed, self.count, self.values = seed, 0, None
 
     def push(self, output):
@@ -479,7 +480,7 @@ def frame_steps(steps, frames):
     >>> sorted(frame_steps(101, 6))
     [0, 4, 16, 36, 64, 100]
     """
-    steps, frames = images.whole("steps", steps, 1), images.whole("frames", frames, 2)
+    steps, frames = whole("steps", steps, 1), whole("frames", frames, 2)
     return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dipcourse import _jpeg
+from dipcourse import images
 from dipcourse._interrupts import held
+from dipcourse.images import codec
 
 FORMAT = "dipcourse-history-2"
 READABLE = ("dipcourse-history-1", FORMAT)
@@ -81,7 +82,7 @@ class History:
 
     def frame(self, i, mean=False):
         """The i-th kept output (or running mean) as a picture tensor (1, C, H, W) in [0, 1]."""
-        return (self.means if mean else self.frames)[i][None].float() / 255
+        return images.from_levels((self.means if mean else self.frames)[i][None])
 
     def nearest(self, step):
         """The index i of the kept frame whose step is nearest to the given one."""
@@ -150,14 +151,14 @@ class History:
 def _rounded(pictures, rounding):
     """Frames (F, C, H, W) as an array of JPEG texts; a float picture in whole grey levels."""
     if pictures.dtype == torch.uint8:
-        return np.array([_jpeg.encode(frame, rounding) for frame in pictures])
-    return (pictures.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        return np.array([codec.to_even_jpeg(frame, rounding) for frame in pictures])
+    return images.levels(pictures).numpy()
 
 
 def _restored(key, array):
     """The tensor that an array of a file stands for."""
     if array.dtype.kind == "S":
-        return torch.stack([_jpeg.decode(data) for data in array])
+        return torch.stack([codec.decoded(data) for data in array])
     tensor = torch.from_numpy(array)
     whole_levels = key in ("final", "mean") and tensor.dtype == torch.uint8
-    return tensor.float() / 255 if whole_levels else tensor
+    return images.from_levels(tensor) if whole_levels else tensor

@@ -15,6 +15,7 @@ import torch
 from dipcourse import degrade, images, metrics, show
 from dipcourse._display import Shown
 from dipcourse._live import PAUSE, LivePanel, error_text
+from dipcourse._numbers import as_float
 from dipcourse.draw import draw_mask
 from dipcourse.live_fit import fit_panel
 
@@ -189,7 +190,7 @@ def difference(reference, limit=0.2):
     tensor([0.5000])
     """
     images.require(reference, "the reference")
-    if not 0 < images.number(limit) <= 1:
+    if not 0 < as_float(limit) <= 1:
         raise ValueError(f"limit={limit!r}: give it in [0, 1] units, 50 grey levels are 50/255")
 
     def view(frame):
@@ -245,7 +246,7 @@ def crop(top, left, size):
     >>> crop(0, 8, 16)(torch.rand(1, 3, 32, 32)).shape
     torch.Size([1, 3, 16, 16])
     """
-    return lambda frame: show._square(frame, top, left, size)
+    return lambda frame: images.crop(frame, top, left, size)
 
 
 class DamagePanel(Panel):
@@ -343,7 +344,7 @@ def damage(x, kind, strength, seed=0):
 
 def _is_amount(strength):
     """A number of grey levels or per cent: 0.1 or 0.5 would be a share of 1."""
-    number = images.number(strength)
+    number = as_float(strength)
     return number == 0 or number >= 1
 
 

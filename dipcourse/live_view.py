@@ -4,10 +4,10 @@ import base64
 from html import escape
 
 import numpy as np
-import torch
 from torch.nn import functional as F
 
-from dipcourse import _jpeg
+from dipcourse import images
+from dipcourse.images import codec
 
 SIDE = 256  # CSS pixels of a picture
 POINTS = 250  # of a curve
@@ -105,8 +105,8 @@ def _figure(title, x, alt):
     """A picture as a JPEG that keeps noise, in a figure with its title."""
     shrink = max(1, max(x.shape[2:]) // 256)
     x = F.avg_pool2d(x.detach().float(), shrink, ceil_mode=True)
-    frame = (x[0].clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    text = base64.b64encode(_jpeg.encode(frame)).decode()
+    frame = images.levels(x)[0].cpu()
+    text = base64.b64encode(codec.to_even_jpeg(frame)).decode()
     height = round(SIDE * frame.shape[1] / frame.shape[2])
     exact = "pixelated" if SIDE % frame.shape[2] == 0 else "auto"
     return (

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dipcourse import images
+from dipcourse._numbers import whole
 
 SLOPE = 0.2  # of LeakyReLU for negative values, as in the paper
 
@@ -288,7 +289,7 @@ def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
     """
     # Never the stream of manual_seed(seed): noise drawn from it would be a copy of z's channels,
     # and a network learns what stands in its input far too quickly.
-    generator = torch.Generator().manual_seed(images.whole("seed", seed, 0) + 2**31)
+    generator = torch.Generator().manual_seed(whole("seed", seed, 0) + 2**31)
     shape = (1, channels, height, width)
     if kind == "uniform":
         return scale * torch.rand(shape, generator=generator)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dipcourse import _display, _jpeg, images, metrics
+from dipcourse import _display, images, metrics
+from dipcourse.images import codec
 
 #: Bytes of a whole player. Frames are left out until it fits; their quality stays.
 LIMIT = 3_000_000
@@ -122,7 +123,7 @@ def _label(label, x, reference):
 
 def _source(x):
     """The src of a picture tensor: a JPEG that keeps noise, of at most 512 pixels a side."""
-    frame = (x[0].detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    frame = images.levels(x)[0].cpu()
     return f"data:image/jpeg;base64,{_encode(frame, math.ceil(max(x.shape[2:]) / 512))[0]}"
 
 
@@ -172,8 +173,8 @@ def _finite(value):
 def _encode(frame, shrink=1):
     """A uint8 tensor (C, H, W) as base64 JPEG text, and its mean squared error (grey levels²)."""
     small = F.avg_pool2d(frame.float(), shrink, ceil_mode=True).round().to(torch.uint8)
-    data = _jpeg.encode(small)
-    error = small.float() - _jpeg.decode(data).float()
+    data = codec.to_even_jpeg(small)
+    error = small.float() - codec.decoded(data).float()
     return base64.b64encode(data).decode(), float((error**2).mean())
 
 

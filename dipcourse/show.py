@@ -4,7 +4,6 @@ Each function shows its figure and returns it as a ``Picture``. With ``display=F
 returns it: this is how a figure gets into a ``live.panel``, or into a file.
 """
 
-import base64
 import io
 import math
 from functools import partial
@@ -16,12 +15,13 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogFormatter
-from PIL import Image
 
 from dipcourse import _text, metrics
 from dipcourse import images as image_files
 from dipcourse._display import Shown
 from dipcourse._interrupts import held
+from dipcourse._numbers import as_float, whole
+from dipcourse.images import codec
 
 WIDTH = 900  # CSS pixels, what a notebook offers
 DENSITY = 2  # device pixels per CSS pixel
@@ -56,13 +56,12 @@ class Picture(Shown):
     """
 
     def __init__(self, png, draw=None):
-        with Image.open(io.BytesIO(png)) as file:
-            alt, size = file.info.get("Description"), file.size
-            scale = 100 / file.info.get("dpi", (100, 100))[0]
+        said = codec.about(png)
+        alt, scale = said.description, codec.DOTS / said.density
         if not alt:
             raise ValueError("the PNG file has no text chunk Description: it needs an alt text")
-        width, height = (round(side * scale) for side in size)
-        source = "data:image/png;base64," + base64.b64encode(png).decode()
+        width, height = round(said.width * scale), round(said.height * scale)
+        source = codec.address(png)
         html = (
             f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="{source}" '
             'style="max-width:100%;height:auto;border-radius:4px">'
@@ -72,19 +71,12 @@ class Picture(Shown):
         self._kind = "this figure" if draw else "a figure that is stored as pixels"
 
     def _writers(self):
-        pixels = {".png": lambda: self.png, ".jpg": self._jpeg, ".jpeg": self._jpeg}
+        jpeg = partial(codec.png_to_jpeg, self.png)
+        pixels = {".png": lambda: self.png, ".jpg": jpeg, ".jpeg": jpeg}
         if self._draw is None:
             return pixels | super()._writers()
         lines = {".pdf": partial(self._lines, "pdf"), ".svg": partial(self._lines, "svg")}
         return pixels | lines | super()._writers()
-
-    def _jpeg(self):
-        file = io.BytesIO()
-        with Image.open(io.BytesIO(self.png)) as image:
-            comment = self.alt[:16_000].encode()  # the file has room for 65 533 bytes
-            options = {"dpi": image.info.get("dpi", (100, 100)), "comment": comment}
-            image.convert("RGB").save(file, "JPEG", quality=95, subsampling=0, **options)
-        return file.getvalue()
 
     def _lines(self, kind):
         more = "Subject" if kind == "pdf" else "Description"
@@ -149,7 +141,10 @@ def images(
     panels = [_panel(title, x, low, high, caption) for (title, x), caption in heads]
     rows = _rows(panels, columns)
     if zoom is not None:
-        large = [(", ".join(filter(None, (t, "enlarged"))), _square(x, *zoom)) for t, x in pictures]
+        large = [
+            (", ".join(filter(None, (t, "enlarged"))), image_files.crop(x, *zoom))
+            for t, x in pictures
+        ]
         crops = [_panel(*pair, low, high) for pair in large]
         rows = [row for pair in zip(rows, _rows(crops, columns), strict=True) for row in pair]
     note = _limits_note(low, high)
@@ -278,20 +273,6 @@ def reference(name, *, display=True):
     return picture
 
 
-def _square(x, top, left, size):
-    """A square of a picture (1, C, H, W), with first row, first column and side in pixels."""
-    for name, value in (("top", top), ("left", left), ("size", size)):
-        image_files.whole(name, value, unit=" of pixels")
-    height, width = x.shape[2:]
-    inside = 0 <= top <= height - size and 0 <= left <= width - size
-    if not inside or size < image_files.SMALLEST:
-        raise ValueError(
-            f"the square of {size} pixels at row {top}, column {left} does not fit into "
-            f"{height} × {width} pixels, or is smaller than {image_files.SMALLEST}"
-        )
-    return x[:, :, top : top + size, left : left + size]
-
-
 def _caption(x, reference, hidden):
     if reference is None:
         return ""
@@ -329,9 +310,7 @@ def _panel(title, x, low, high, caption=""):
     """A panel in which low has become black and high white."""
     every = math.ceil(x.shape[3] / FINEST)
     shown = (x.detach()[..., ::every, ::every] - low) / (high - low)
-    array = (image_files.to_numpy(shown.clamp(0, 1)) * 255).round().astype(np.uint8)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
+    array = image_files.levels(shown)[0].expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     return Panel((title, caption), array, tuple(x.shape[2:]))
 
 
@@ -350,7 +329,7 @@ def _require_scale(pictures, low, high):
 def _rows(panels, columns):
     if columns is None:
         columns = math.ceil(len(panels) / math.ceil(len(panels) / 5))
-    columns = image_files.whole("columns", columns, 1)
+    columns = whole("columns", columns, 1)
     return [panels[i : i + columns] for i in range(0, len(panels), columns)]
 
 
@@ -460,7 +439,7 @@ def _name_curves(legend, labels, oracle):
 
 def _place(text, position, log):
     """The position of a mark as a float."""
-    number = image_files.number(position)
+    number = as_float(position)
     if not math.isfinite(number) or ("x" in log and number <= 0):
         above = " above 0" if "x" in log else ""
         raise ValueError(f"mark {text!r} is at {position!r}: give a place on the x axis{above}")

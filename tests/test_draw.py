@@ -1,6 +1,5 @@
 """The mask that is drawn: texts from and to the page, and the page's script on its own."""
 
-import base64
 import io
 import json
 
@@ -12,6 +11,7 @@ from PIL import Image
 from traitlets.config import Config
 
 from dipcourse import degrade, draw, live
+from dipcourse.images import codec
 
 HOLE = degrade.hole_mask(24, 32, 5, 10, 9, 20)
 
@@ -39,7 +39,7 @@ def test_start_stays_where_nobody_draws():
     assert "the photo; 40 of 768 pixels are hidden" in drawn.html
     assert "degrade.hole_mask" in drawn.html
     source = drawn.html.split('src="')[1].split('"')[0]
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.removeprefix(draw.HEAD)))))
+    picture = np.asarray(Image.open(io.BytesIO(codec.from_address(source))))
     assert picture[6, 12].tolist() == [0, 0, 0]
     assert picture[4, 12].tolist() == [51, 153, 51]
 

@@ -28,6 +28,7 @@ from dipcourse import (
     stopping,
 )
 from dipcourse.history import History
+from dipcourse.images import files
 from tests.conftest import output
 
 ROOT = Path(__file__).parents[1]
@@ -121,7 +122,7 @@ def test_floats_are_kept_and_older_pillows_say_integers_for_sixteen_bits(tmp_pat
     x = images.load(saved(tmp_path, floats, "f.tiff"))
     assert torch.equal(x[0, 0], torch.from_numpy(RAMP.astype(np.float32) / 255))
     old = Image.fromarray(RAMP.astype(np.int32) * 257)
-    assert images._array(old, "old.png", "PNG").dtype == np.uint16
+    assert files._array(old, "old.png", "PNG").dtype == np.uint16
 
 
 def cut(path):
@@ -260,9 +261,9 @@ def test_memory_that_is_not_there_is_named(tmp_path, monkeypatch):
 @pytest.fixture
 def small_limits(monkeypatch):
     """A picture of more than 1000 pixels is large, one of more than 100 000 too large."""
-    monkeypatch.setattr(images, "LARGEST", 1000)
-    monkeypatch.setattr(images, "HUGEST", 100_000)
-    monkeypatch.setattr(images, "STRIP", 300)
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    monkeypatch.setattr(files, "HUGEST", 100_000)
+    monkeypatch.setattr(files, "STRIP", 300)
 
 
 def test_a_200_megapixel_picture_loads(tmp_path, capsys):
@@ -311,7 +312,7 @@ def test_every_mode_is_reduced_alike(tmp_path, small_limits, make, channels):
 
 def test_a_large_picture_is_turned_and_cut_as_a_small_one(tmp_path, small_limits):
     exif = Image.Exif()
-    exif[images.ORIENTATION] = 6
+    exif[files.ORIENTATION] = 6
     y, x = np.mgrid[:80, :120]
     image = Image.fromarray((y + x).astype(np.uint8))
     turned = images.load(saved(tmp_path, image, "turned.png", exif=exif))
@@ -328,7 +329,7 @@ def test_up_to_the_limit_nothing_changes(tmp_path, monkeypatch, capsys):
     pixels = np.random.default_rng(0).integers(256, size=(40, 25, 3), dtype=np.uint8)
     path = saved(tmp_path, Image.fromarray(pixels))
     want = images.load(path), images.load(path, 16), images.load(path, 25)
-    monkeypatch.setattr(images, "LARGEST", 1000)
+    monkeypatch.setattr(files, "LARGEST", 1000)
     got = images.load(path), images.load(path, 16), images.load(path, 25)
     assert all(map(torch.equal, got, want))
     assert capsys.readouterr().out == ""
@@ -444,7 +445,7 @@ def net():
     return nets.PixelImage(X)
 
 
-#: "module.function argument" → a call with grey levels there. All are refused.
+#: "room.function argument" → a call with grey levels there. All are refused.
 REFUSED = {
     "images.to_numpy x": lambda: images.to_numpy(GREY),
     "images.require x": lambda: images.require(GREY),
@@ -508,7 +509,8 @@ ANY_SCALE = {
         B(GREY).allclose(255 * B(X), atol=1e-3)
         for B in (A, degrade.Mask(UNIT_MASK), degrade.Downsample(2), degrade.Blur(1.0))
     ),
-    "crop": lambda: live.crop(0, 0, 8)(GREY).equal(GREY[:, :, :8, :8]),
+    "images.crop x": lambda: images.crop(GREY, 0, 0, 8).equal(GREY[:, :, :8, :8]),
+    "images.levels x": lambda: images.levels(GREY).max() == 255,
     "grey levels that are meant": lambda: show.images({"grey": GREY}, limits=(0, 255)),
     "their difference": lambda: show.images({"grey": GREY - 255 * OTHER}, limits=(-90, 90)),
     "a network without a sigmoid": lambda: show.images({"drawn": 3 * torch.randn(1, 3, 16, 16)}),
@@ -520,14 +522,18 @@ CLASSES = [degrade.Mask, fit.Stepper, nets.PixelImage]  # others get checked pic
 
 
 def taking_pictures():
-    """All "module.function argument" of the package in which a picture or a mask goes."""
-    for path in sorted((ROOT / "dipcourse").glob("[a-z]*.py")):
-        module = importlib.import_module(f"dipcourse.{path.stem}")
+    """All "room.function argument" of the package in which a picture or a mask goes."""
+    for path in sorted((ROOT / "dipcourse").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        room = parts[1]
+        if room.startswith("_") or room in ("assignment", "grading"):
+            continue
+        module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
         for name, made in vars(module).items():
             own = getattr(made, "__module__", "") == module.__name__ and not name.startswith("_")
             if own and (inspect.isfunction(made) or made in CLASSES):
                 for argument in PICTURES & set(inspect.signature(made).parameters):
-                    yield f"{path.stem}.{name} {argument}"
+                    yield f"{room}.{name} {argument}"
 
 
 def test_every_function_that_takes_a_picture_is_listed():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import _jpeg
+from dipcourse.images import codec
 
 
 def noisy(channels, sigma, size=(96, 90)):
@@ -17,7 +17,7 @@ def noisy(channels, sigma, size=(96, 90)):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_decoded_has_the_shape_and_nearly_the_values(channels):
     frame, power = noisy(channels, 25)
-    again = _jpeg.decode(_jpeg.encode(frame))
+    again = codec.decoded(codec.to_even_jpeg(frame))
     assert again.shape == frame.shape
     assert again.dtype == torch.uint8
     assert again.is_contiguous()
@@ -27,7 +27,7 @@ def test_what_is_decoded_has_the_shape_and_nearly_the_values(channels):
 def test_the_rounding_is_the_same_for_all_frequencies():
     """White noise stays white: its error is as large in high as in low frequencies."""
     frame, _ = noisy(1, 40)
-    error = (_jpeg.decode(_jpeg.encode(frame)).float() - frame.float())[0]
+    error = (codec.decoded(codec.to_even_jpeg(frame)).float() - frame.float())[0]
     power = torch.fft.fftshift(torch.fft.fft2(error)).abs() ** 2
     inside = power[24:72, 22:67].mean()
     outside = (power.sum() - power[24:72, 22:67].sum()) / (power.numel() - 48 * 45)
@@ -36,8 +36,8 @@ def test_the_rounding_is_the_same_for_all_frequencies():
 
 def test_finer_rounding_gives_smaller_errors_and_larger_files():
     frame, _ = noisy(3, 25)
-    texts = [_jpeg.encode(frame, rounding) for rounding in (1, 2, 4, 8)]
-    errors = [((_jpeg.decode(t).float() - frame.float()) ** 2).mean().item() for t in texts]
+    texts = [codec.to_even_jpeg(frame, rounding) for rounding in (1, 2, 4, 8)]
+    errors = [((codec.decoded(t).float() - frame.float()) ** 2).mean().item() for t in texts]
     assert sorted(errors) == errors
     assert sorted(map(len, texts), reverse=True) == list(map(len, texts))
 
@@ -46,5 +46,5 @@ def test_pure_noise_is_coded_too(capfd):
     """Pillow's own buffer is too small for it."""
     generator = np.random.default_rng(0)
     frame = torch.from_numpy(generator.integers(256, size=(3, 320, 320), dtype=np.uint8))
-    assert _jpeg.decode(_jpeg.encode(frame, 1)).shape == frame.shape
+    assert codec.decoded(codec.to_even_jpeg(frame, 1)).shape == frame.shape
     assert capfd.readouterr().err == ""
