@@ -9,7 +9,7 @@ import numpy
 import torch
 
 from dipcourse import nets
-from dipcourse.fit import best_device, best_precision
+from dipcourse.fit.machine import best_device, best_precision
 
 SCALES = {
     "smoke": "a few steps on tiny pictures: shows that the code runs, not what it can do",

@@ -1,14 +1,20 @@
 import copy
+import inspect
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
 
-from dipcourse import degrade, fit, images, memory, metrics, nets, priors
+from dipcourse import degrade, fit, images, metrics, nets, priors
+from dipcourse.fit import machine, rollback
+from dipcourse.fit.record import Film
 
 
 def small_fit(operator=None, y=None, steps=12, seed=0, z=None, **settings):
@@ -329,8 +335,8 @@ def test_the_film_grows_and_earlier_histories_stay():
         stepper.step()
         stepper.snapshot()
         stepper.snapshot()  # the same step: one frame
-        outputs.append(fit._bytes(stepper.output))
-        means.append(fit._bytes(stepper.mean))
+        outputs.append(images.levels(stepper.output)[0])
+        means.append(images.levels(stepper.mean)[0])
         if k == 9:
             early = stepper.history()
     late = stepper.history()
@@ -342,7 +348,7 @@ def test_the_film_grows_and_earlier_histories_stay():
 
 def test_no_frame_of_the_film_leaves_the_device():
     output = torch.empty(1, 3, 8, 8, device="meta")  # whose values no CPU can read
-    film = fit._Film()
+    film = Film()
     for step in range(20):
         film.add(step, output, output)
     assert film.copy().pictures.is_meta
@@ -363,13 +369,13 @@ def rolled_back(**settings):
     stepper = fit.Stepper(net, None, y, degrade.Identity(), lr=0.1, **spike, **settings)
     states = []
     for _ in range(14):
-        states.append((net.pixels.detach().clone(), stepper._sum, stepper._weight))
+        states.append((net.pixels.detach().clone(), *stepper.record.mean_so_far))
         stepper.step()
     return stepper, states
 
 
 def test_rollback_restores_weights_optimiser_and_mean_and_uses_no_rejected_gradient(monkeypatch):
-    monkeypatch.setattr(fit, "CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr(rollback, "CHECKPOINT_EVERY", 4)
     stepper, states = rolled_back(rollback=2.0, optimizer="adam")
     pixels, mean, weight = states[8]  # the last checkpoint before the spike
     for after in (11, 12, 13):
@@ -425,9 +431,42 @@ def test_rollback_gives_up_when_the_same_jump_comes_again_and_again():
 
 
 def test_a_fit_that_needs_too_much_memory_says_so_before_it_starts(monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: 10**6)
+    monkeypatch.setattr(machine, "free_memory", lambda device: 10**6)
     net, z = nets.UNet(8, 3, widths=(16, 16)), nets.fixed_input(8, 128, 128)
     before = copy.deepcopy(net.state_dict())
     with pytest.raises(MemoryError, match="smaller picture"):
         fit.fit(net, z, torch.zeros(1, 3, 128, 128), degrade.Identity(), steps=1)
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_help_and_completion_show_every_setting_by_name():
+    for function in (fit.fit, fit.Stepper):
+        parameters = inspect.signature(function).parameters
+        assert set(inspect.signature(fit.Settings).parameters) < set(parameters)
+        assert parameters["average"].default == 0.99
+        assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    explained = fit.fit.__doc__.partition("Args:")[2].partition("Returns:")[0]
+    for name in inspect.signature(fit.fit).parameters:
+        assert re.search(rf"^        {name}: ", explained, re.MULTILINE), name
+    shell, typed = InteractiveShell(user_ns={"fit": fit}), "fit.fit(net, z, roll"
+    with provisionalcompleter():
+        offered = [found.text for found in shell.Completer.completions(typed, len(typed))]
+    assert offered == ["rollback="]
+
+
+def test_a_setting_that_there_is_not_is_named():
+    with pytest.raises(TypeError, match="no setting 'learning_rate': there are lr, jitter"):
+        small_fit(learning_rate=0.1)
+
+
+def test_before_the_first_good_step_the_output_stands_for_the_mean():
+    """A rollback to the very beginning leaves nothing to average."""
+    calls = iter(range(1000))
+    y = torch.full((1, 1, 8, 8), 0.5)
+    net, rises = nets.PixelImage(torch.zeros_like(y)), lambda x: float(next(calls)) + 0 * x.sum()
+    stepper = fit.Stepper(net, None, y, degrade.Identity(), prior=rises, rollback=1.5)
+    stepper.step()
+    stepper.step()
+    stepper.snapshot()
+    assert stepper.history().rollbacks.tolist() == [1]
+    assert torch.equal(stepper.mean, stepper.output)

@@ -89,6 +89,7 @@ def test_after_the_set_up_nothing_is_imported_open_to_an_interrupt():
         """
         import tempfile
         import torch
+        from dipcourse.fit import optimizers
         from dipcourse import check, degrade, fit, images, live, metrics, nets, player, presets
         from dipcourse import priors, recordings, show, stopping
 
@@ -107,7 +108,7 @@ def test_after_the_set_up_nothing_is_imported_open_to_an_interrupt():
             A = degrade.Identity()
             return fit.fit(net, z, y, A, steps=6, **{"progress": False, **settings})
 
-        for name in (*fit.OPTIMIZERS, torch.optim.AdamW, torch.optim.RMSprop):
+        for name in (*optimizers.OPTIMIZERS, torch.optim.AdamW, torch.optim.RMSprop):
             run(optimizer=name, precision="float32")
         run(precision="bfloat16")
         history = run(

@@ -7,7 +7,7 @@
 
 All fit the same network to the same noisy photo for the same number of steps, each in a process of
 its own, in turns; the medians of the turns are compared. "kept" is the plain loop in a process that
-keeps freed memory as fit does (``memory.reuse``): what taking it anew at each step costs differs
+keeps freed memory as fit does (``fit.machine``): what taking it anew at each step costs differs
 between machines, and on a virtual one between hours. "passes" is what the network's forward and
 backward passes cost alone, all in the precision of the fit: without other operators than torch's,
 no fit is faster. A table, not a test: timings decide nothing.
@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, memory, presets
+from dipcourse import degrade, fit, images, presets
+from dipcourse.fit import machine
 from tools.studies import Table, processor
 
 LAPTOP, SMALL, PAPER = (
@@ -89,7 +90,7 @@ def turn(loop, row, steps, device, precision):
     options = {"device": device, "precision": precision}
     if loop in ("reference", "kept"):
         if loop == "kept":
-            memory.reuse()
+            machine.keep_freed_memory()
         reference_loop(net.to(device), z.to(device), y.to(device), x, steps)
     elif loop == "passes":
         passes_alone(net, z, y, steps, **options)

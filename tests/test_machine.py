@@ -6,7 +6,8 @@ import torch
 from conftest import ROOT, output
 from torch import nn
 
-from dipcourse import memory, nets, presets
+from dipcourse import nets, presets
+from dipcourse.fit import machine
 
 
 def test_it_counts_what_the_layers_keep_and_four_copies_of_the_weights():
@@ -15,43 +16,43 @@ def test_it_counts_what_the_layers_keep_and_four_copies_of_the_weights():
     kept = 4 * (4 + 8) * 64 * 64  # the input of the convolution and the output of the sigmoid
     weights = 4 * 4 * 8
     output = 4 * 8 * 64 * 64
-    want = memory.WORKSPACE * kept + 4 * weights + memory.COPIES * output
-    assert abs(memory.needed(net, z) - want) <= memory.WORKSPACE * weights
+    want = machine.WORKSPACE * kept + 4 * weights + machine.COPIES * output
+    assert abs(machine.memory_needed(net, z) - want) <= machine.WORKSPACE * weights
 
 
 def test_a_large_picture_is_judged_by_a_piece_of_it():
     net = nets.UNet(8, 3, widths=(16, 16), skip=4)
-    pieces = [memory.needed(net, torch.zeros(1, 8, side, side)) for side in (128, 512)]
+    pieces = [machine.memory_needed(net, torch.zeros(1, 8, side, side)) for side in (128, 512)]
     assert 15 < pieces[1] / pieces[0] < 16.1
 
 
 def test_bfloat16_needs_about_half():
     net, z = nets.UNet(8, 3, widths=(32, 32)), torch.zeros(1, 8, 128, 128)
-    ratio = memory.needed(net, z, "bfloat16") / memory.needed(net, z)
+    ratio = machine.memory_needed(net, z, "bfloat16") / machine.memory_needed(net, z)
     assert 0.4 < ratio < 0.7
 
 
 def test_the_net_is_not_touched_and_a_net_that_will_not_run_is_not_judged():
     net = nets.UNet(8, 3, widths=(16, 16))
     before = net.down[0][0][1].running_mean.clone()
-    memory.needed(net, torch.rand(1, 8, 32, 32))
+    machine.memory_needed(net, torch.rand(1, 8, 32, 32))
     assert torch.equal(net.down[0][0][1].running_mean, before)
-    assert memory.needed(nn.Linear(3, 3), torch.zeros(1, 8, 32, 32)) is None
+    assert machine.memory_needed(nn.Linear(3, 3), torch.zeros(1, 8, 32, 32)) is None
 
 
 def test_pixels_need_their_copies_the_prior_and_the_film():
     net, picture = nets.PixelImage(torch.zeros(1, 3, 8, 8)), 4 * 3 * 64
-    assert memory.needed(net, None) == (4 + memory.COPIES) * picture
+    assert machine.memory_needed(net, None) == (4 + machine.COPIES) * picture
     film = 2 * 60 * 2 * 3 * 64  # bytes
-    want = (4 + memory.COPIES + memory.PRIOR) * picture + film
-    assert memory.needed(net, None, frames=60, prior=True) == want
+    want = (4 + machine.COPIES + machine.PRIOR) * picture + film
+    assert machine.memory_needed(net, None, frames=60, prior=True) == want
 
 
 @pytest.mark.parametrize("task", presets.TABLE)
 @pytest.mark.parametrize(("scale", "limit"), [("laptop", 2e9), ("paper", 12e9)])
 def test_every_preset_fits_into_its_machine(task, scale, limit):
     net, z = presets.get(task, scale).make()
-    assert memory.needed(net, z, frames=60) < limit
+    assert machine.memory_needed(net, z, frames=60) < limit
 
 
 FITS = {  # name: picture's side, steps, prior, network
@@ -67,7 +68,8 @@ def test_the_estimate_is_near_what_a_fit_takes(name):
     side, steps, prior, net_and_z = FITS[name]
     code = f"""
         import torch
-        from dipcourse import degrade, fit, memory, nets, priors
+        from dipcourse import degrade, fit, nets, priors
+        from dipcourse.fit import machine
 
         def used(line):
             status = dict(line.split(":") for line in open("/proc/self/status"))
@@ -82,7 +84,7 @@ def test_the_estimate_is_near_what_a_fit_takes(name):
         y = torch.rand(1, 3, {side}, {side})
         net, z = {net_and_z}
         before = used("VmRSS")
-        want = memory.needed(net, z, "float32", min({steps}, 60), {bool(prior)})
+        want = machine.memory_needed(net, z, "float32", min({steps}, 60), {bool(prior)})
         run(net, z, y, {steps})
         print(want / (used("VmHWM") - before))
     """
@@ -116,21 +118,22 @@ def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed():
     code = """
         import psutil
         import torch
-        from dipcourse import memory
+        from dipcourse.fit import machine
 
         def used():
             return psutil.Process().memory_info().rss
 
         def require():
-            memory.require(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+            net, z = torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8)
+            machine.require_memory(net, z, "float32", "cpu")
 
-        memory.reuse()
+        machine.keep_freed_memory()
         large = torch.ones(100_000_000)
         above = torch.ones(1_000)
         del large
         require()
         held = used()
-        memory.free = lambda device: 0 if used() > held - 300_000_000 else 1e9
+        machine.free_memory = lambda device: 0 if used() > held - 300_000_000 else 1e9
         require()
         print(held - used())
     """
@@ -149,35 +152,35 @@ def container(folder, **files):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, version):
-    (names,) = list(memory.CONTAINERS.values())[2 - version :][:1]
-    monkeypatch.setattr(memory, "CONTAINERS", {tmp_path: names})
-    everything = memory.free("cpu")
+    (names,) = list(machine.CONTAINERS.values())[2 - version :][:1]
+    monkeypatch.setattr(machine, "CONTAINERS", {tmp_path: names})
+    everything = machine.free_memory("cpu")
     limit, used = (name.removeprefix("memory.") for name in names)
     cache = {1: "inactive_file 1\ntotal_inactive_file 200000", 2: "anon 7\ninactive_file 200000"}
     container(tmp_path, **{limit: 10**6, used: 900_000, "stat": cache[version]})
-    assert memory.free("cpu") == 300_000  # cached files give way
+    assert machine.free_memory("cpu") == 300_000  # cached files give way
     for unlimited in ("max", 2**63 - 4096):
         container(tmp_path, **{limit: unlimited})
-        assert memory.free("cpu") == pytest.approx(everything, rel=0.2)
+        assert machine.free_memory("cpu") == pytest.approx(everything, rel=0.2)
 
 
 def test_what_torch_holds_for_reuse_on_a_gpu_is_free(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
-    assert memory.free("cuda") == 40
+    assert machine.free_memory("cuda") == 40
 
 
 def test_the_film_counts_on_a_gpu_too(monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: 10**6)
+    monkeypatch.setattr(machine, "free_memory", lambda device: 10**6)
     net = nets.PixelImage(torch.zeros(1, 3, 64, 64))
-    memory.require(net, None, "float32", "cuda")
+    machine.require_memory(net, None, "float32", "cuda")
     with pytest.raises(MemoryError):
-        memory.require(net, None, "float32", "cuda", frames=60)
+        machine.require_memory(net, None, "float32", "cuda", frames=60)
 
 
 def test_the_message_says_what_to_reduce(monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: 2 * 10**9)
+    monkeypatch.setattr(machine, "free_memory", lambda device: 2 * 10**9)
     net, z = nets.UNet(8, 3, widths=(64, 64)), torch.zeros(1, 8, 4096, 4096)
     with pytest.raises(MemoryError, match=r"2\.0 GB are free .*widths"):
-        memory.require(net, z, "float32", "cpu")
+        machine.require_memory(net, z, "float32", "cpu")

@@ -1,14 +1,17 @@
-"""What a fit will take of the memory, known before it starts."""
+"""The machine that a fit runs on: device, precision, layout of pictures, and memory."""
 
 import copy
 import ctypes
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
+from torch import nn
 
+PRECISIONS = "float32", "bfloat16"
 SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
 WORKSPACE = 1.9  # convolutions, the backward pass and gaps hold more than the layers keep
 COPIES = 16  # of the output, float32: the step's own, the running mean's, and gaps between them
@@ -19,7 +22,95 @@ CONTAINERS = {  # what Docker or a JupyterHub may set, cgroup version 2 and 1: l
 }
 
 
-def needed(net, z, precision="float32", frames=0, prior=False):
+def best_device() -> str:
+    """ "cuda" where there is one, else "cpu".
+
+    Returns:
+        A string for torch.device.
+
+    Built in lesson 00.
+
+    >>> best_device() in ("cuda", "cpu")
+    True
+    """
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def best_precision(device: torch.device | str) -> str:
+    """ "bfloat16" where the hardware computes in it, else "float32".
+
+    Args:
+        device: a torch.device or its name.
+
+    Returns:
+        "bfloat16" or "float32".
+
+    Built in lesson 00.
+
+    >>> best_precision("cpu") in ("float32", "bfloat16")
+    True
+    """
+    device = torch.device(device)
+    if device.type == "cuda":  # torch.cuda.is_bf16_supported also counts emulation
+        has = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        query = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # private: may go
+        has = query()
+    else:
+        has = False
+    return "bfloat16" if has else "float32"
+
+
+def layout(device: torch.device, precision: str) -> torch.memory_format:
+    """How pictures lie in memory: as the convolutions of this hardware want it.
+
+    In float32, channels_last is faster with AVX-512 and slower without (`python -m tools.bench`).
+    """
+    wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return torch.channels_last if wide or precision == "bfloat16" else torch.contiguous_format
+
+
+def device(name: str | torch.device | None) -> torch.device:
+    """The device of that name, or the best there is; ValueError if there is none."""
+    try:
+        found = torch.device(name or best_device())
+        torch.empty(0, device=found)
+    except (AssertionError, RuntimeError):  # torch without CUDA raises the first
+        raise ValueError(
+            f"device={name!r}: there is none here. Use device=None, which takes {best_device()!r}"
+        ) from None
+    return found
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """A block in which networks compute in that precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def normal_like(z: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Normal noise with the shape, device and layout of z, (1, channels, H, W)."""
+    size = z.numel()  # drawn flat: filling another layout than the plain one is slow
+    noise = torch.randn(size, generator=generator, device=z.device)
+    return noise.as_strided(z.shape, z.stride())
+
+
+def facts(device: torch.device, precision: str) -> dict[str, Any]:
+    """Where a fit runs, for its History."""
+    return {
+        "precision": precision,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def memory_needed(
+    net: nn.Module,
+    z: torch.Tensor | None,
+    precision: str = "float32",
+    frames: int = 0,
+    prior: bool = False,
+) -> int | None:
     """The memory that a fit of net will take, estimated from a run on a piece of z.
 
     Args:
@@ -38,13 +129,13 @@ def needed(net, z, precision="float32", frames=0, prior=False):
 
     >>> from dipcourse import nets
     >>> net = nets.UNet(8, 3, widths=(16, 16))
-    >>> small, large = (needed(net, torch.zeros(1, 8, side, side)) for side in (256, 512))
+    >>> small, large = (memory_needed(net, torch.zeros(1, 8, side, side)) for side in (256, 512))
     >>> 3 < large / small < 4.1
     True
     """
     kept, storages = [], {}
 
-    def count(tensor):
+    def count(tensor: torch.Tensor) -> torch.Tensor:
         kept.append(tensor)  # alive, so that no other tensor gets its storage's address
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
@@ -67,7 +158,7 @@ def needed(net, z, precision="float32", frames=0, prior=False):
     return round(WORKSPACE * scale * max(layers, 0) + 4 * weights + copies * picture)
 
 
-def free(device):
+def free_memory(device: torch.device | str) -> float | None:
     """The memory that is free on a device.
 
     Args:
@@ -78,7 +169,7 @@ def free(device):
 
     Built in lesson 00 (used).
 
-    >>> free("cpu") > 0
+    >>> free_memory("cpu") > 0
     True
     """
     device = torch.device(device)
@@ -90,7 +181,7 @@ def free(device):
     return min(psutil.virtual_memory().available, *(_left(k, *v) for k, v in CONTAINERS.items()))
 
 
-def _left(folder, limit, used):
+def _left(folder: str, limit: str, used: str) -> float:
     """What is left of a container's limit, in bytes; the files that it caches give way."""
     try:
         limit, used, stat = (
@@ -103,7 +194,7 @@ def _left(folder, limit, used):
         return math.inf
 
 
-def reuse():
+def keep_freed_memory() -> None:
     """Let the process keep freed memory for the next step, where the C library can.
 
     By default glibc hands large blocks back at each step and takes them again: thousands of page
@@ -111,19 +202,26 @@ def reuse():
 
     Built in lesson 00 (used).
 
-    >>> reuse()
+    >>> keep_freed_memory()
     """
     _glibc("mallopt", -4, 0)  # M_MMAP_MAX: all blocks come from the heap, which can be kept
     _glibc("mallopt", -1, 2**31 - 1)  # M_TRIM_THRESHOLD: up to 2 GB at the heap's end stay
 
 
-def _glibc(function, *arguments):
+def _glibc(function: str, *arguments: int) -> None:
     """Call a function of glibc, where that is the C library."""
     if sys.platform == "linux" and (call := getattr(ctypes.CDLL(None), function, None)):
         call(*arguments)
 
 
-def require(net, z, precision, device, frames=0, prior=False):
+def require_memory(
+    net: nn.Module,
+    z: torch.Tensor | None,
+    precision: str,
+    device: torch.device | str,
+    frames: int = 0,
+    prior: bool = False,
+) -> None:
     """Check that a fit will fit in memory.
 
     Args:
@@ -139,14 +237,14 @@ def require(net, z, precision, device, frames=0, prior=False):
 
     Built in lesson 00 (used).
 
-    >>> require(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
+    >>> require_memory(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
     """
-    want, have = needed(net, z, precision, frames, prior), free(device)
+    want, have = memory_needed(net, z, precision, frames, prior), free_memory(device)
     if want is None or have is None:
         return
     if want > have:
         _glibc("malloc_trim", 0)  # hands back what earlier fits have kept
-        have = free(device)
+        have = free_memory(device)
     if want > have:
         raise MemoryError(
             f"this fit needs about {want / 1e9:.1f} GB, and {have / 1e9:.1f} GB are free on "

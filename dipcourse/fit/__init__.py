@@ -1,0 +1,118 @@
+"""The one optimisation of the course: change the parameters of net until A(net(z)) is near y.
+
+It never sees the clean picture, and it draws nothing: it returns a ``History``. This page and
+``stepper`` are the whole of it; the rest of the room is what makes it robust:
+
+    settings    what can be chosen, and what it means
+    data_term   the mean over known values
+    record      what is kept of each step
+    rollback    going back when the loss jumps
+    optimizers  those that have a name, and any of torch.optim
+    machine     device, precision, memory
+    demands     what is refused, and how it is said
+    session     the progress bar and the stop button
+
+May not enter: the clean picture, figures, widgets.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from dipcourse._numbers import whole
+from dipcourse.fit.machine import best_device, best_precision
+from dipcourse.fit.record import FitDiverged
+from dipcourse.fit.session import Session
+from dipcourse.fit.settings import Settings, takes_settings
+from dipcourse.fit.stepper import LOOK_EVERY, Stepper
+from dipcourse.history import History
+
+__all__ = ["FitDiverged", "Settings", "Stepper", "best_device", "best_precision", "fit"]
+__all__ += ["frame_steps"]
+
+
+@takes_settings
+def fit(
+    net: nn.Module,
+    z: torch.Tensor | None,
+    y: torch.Tensor,
+    operator: nn.Module,
+    *,
+    steps: int,
+    frames: int = 60,
+    progress: bool | None = None,
+    **settings: Any,
+) -> History:
+    """Minimise the mean of m·(A(net(z)) − y)² over the parameters of net, from where they are.
+
+    Args:
+        net: module whose output for z is a picture (1, C, H, W); its parameters are changed in
+            place, and come back on the device they were on.
+        z: tensor (1, channels, H, W), the fixed input, or None for a ``PixelImage``.
+        y: tensor (1, C, h, w), the measurement.
+        operator: A of ``degrade``, from (1, C, H, W) to (1, C, h, w); its mask says what is known.
+            One of your own is a module, and without a mask every value counts as known.
+        steps: number of updates N.
+        frames: how many outputs to keep, early ones densely.
+        progress: show a progress bar; None does so except under grading.
+        settings: see ``Settings``.
+
+    Returns:
+        History. An interrupt (Ctrl-C, the stop button) stops this fit alone: what there is so far
+        is returned, with ``history.unfinished``. A second one within ten seconds stops everything,
+        and so does one before the first step or under grading: it raises KeyboardInterrupt.
+
+    Raises:
+        ValueError: sizes or settings that do not fit together, an optimiser that cannot be used.
+        MemoryError: the fit needs more memory than is free; nothing was started.
+        FitDiverged: the loss is not finite; the error's ``history`` holds what came before.
+
+    Source: Ulyanov, Vedaldi, Lempitsky, IJCV 2020, equation 2.
+    Built in lesson 00 (used), lesson 01 (pixels) and lesson 02 (networks).
+
+    >>> from dipcourse import degrade, nets
+    >>> y = torch.full((1, 1, 8, 8), 0.5)
+    >>> net = nets.PixelImage(torch.zeros_like(y))
+    >>> history = fit(net, None, y, degrade.Identity(), steps=5, lr=0.1, progress=False)
+    >>> round(float(history.loss[0]), 4)
+    0.25
+    """
+    keep = frame_steps(steps, frames)
+    home = next(net.parameters()).device
+    with Session(progress) as session:
+        stepper = Stepper(net, z, y, operator, frames=len(keep), **settings)
+        with session.stoppable(stepper, steps) as bar:
+            for k in range(steps):
+                stepper.step()
+                if k in keep:
+                    stepper.snapshot()
+                if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
+                    bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
+                bar.update()
+        history = stepper.history(planned=steps)
+        net.to(home)
+        session.tell(history)
+    return history
+
+
+def frame_steps(steps: int, frames: int) -> set[int]:
+    """Which steps to keep: about ``frames`` of 0 … steps − 1, both among them, early ones densely.
+
+    Args:
+        steps: number of steps of the fit.
+        frames: number of frames wanted, at least 2.
+
+    Returns:
+        Set of ints.
+
+    Raises:
+        ValueError: less than 1 step or 2 frames, or no whole numbers.
+
+    Built in lesson 00 (used).
+
+    >>> sorted(frame_steps(101, 6))
+    [0, 4, 16, 36, 64, 100]
+    """
+    steps, frames = whole("steps", steps, 1), whole("frames", frames, 2)
+    return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}
