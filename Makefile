@@ -50,9 +50,10 @@ assignments: $(READY) ## write assignments/, what students get, from solutions/
 flake: $(READY) ## grade each reference solution 20 times: one score; slow (ARGS="--times 3")
 	$(RUN) tools.flake $(ARGS)
 
-lint: $(READY) ## check code style, notebooks, and that assignments/ is up to date
+lint: $(READY) ## check code style, types, notebooks, and that assignments/ is up to date
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) mypy
 	$(RUN) tools.notebooks check
 	$(RUN) tools.assignments --check
 

@@ -4,12 +4,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
 
 from IPython import get_ipython
 
 AGAIN = 10  # seconds in which a second interrupt stops everything
-_last = -AGAIN  # when a fit was last stopped
+_last: float = -AGAIN  # when a fit was last stopped
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,11 +24,11 @@ class Stopped(KeyboardInterrupt):
     Built in lesson 00 (used).
     """
 
-    def __init__(self, message, history=None):
+    def __init__(self, message: str, history: Any = None) -> None:
         super().__init__(message)
         self.history = history
 
-    def _render_traceback_(self):  # IPython asks for it
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
         return [str(self)]
 
 
@@ -38,39 +41,46 @@ class Interrupts:
     Built in lesson 00 (used).
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         grading = "NBGRADER_EXECUTION" in os.environ
         self._shell = None if grading else get_ipython()
         self._number = _cell.begin(self._shell) if self._shell else 0
         self._ours = not grading and is_main() and signal.getsignal(signal.SIGINT) in _RAISING
-        self._pressed, self._waiting, self._after = [], False, None
+        self._pressed: list[float] = []
+        self._waiting = False
+        self._after: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Interrupts":
         if self._ours:
             self._after = signal.signal(signal.SIGINT, self._press)
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._ours:
             signal.signal(signal.SIGINT, self._after)
         if kind is KeyboardInterrupt and self._shell:
             raise Stopped("Everything is stopped; the last fit has no result.") from None
 
-    def _press(self, *_):
+    def _press(self, *_: object) -> None:
         self._pressed.append(time.monotonic())
         first, hangs = len(self._pressed) == 1, len(self._pressed) > 2
         if hangs or (first and not self._waiting):
             raise KeyboardInterrupt
 
-    def notice(self):
+    def notice(self) -> None:
         """A KeyboardInterrupt has come; also where it does not come from here."""
         self._pressed = self._pressed or [time.monotonic()]
 
-    def wait(self):
+    def wait(self) -> None:
         """From here on, interrupts wait for the answer."""
         self._waiting = True
 
-    def answer(self, history):
+    def answer(self, history: Any) -> None:
         """If the fit was interrupted say so, and raise if it was the second time."""
         global _last
         if not self._pressed:
@@ -98,30 +108,32 @@ class Interrupts:
 class _Cell:
     """The fits of the cell that runs: its last line says which of them were stopped."""
 
-    def __init__(self):
-        self.cell, self.fits, self.stopped = None, 0, []
+    def __init__(self) -> None:
+        self.cell: int | None = None
+        self.fits = 0
+        self.stopped: list[str] = []
 
-    def begin(self, shell):
+    def begin(self, shell: Any) -> int:
         """Count a fit; its number in the cell."""
         if shell.execution_count != self.cell:
             self.cell, self.fits, self.stopped = shell.execution_count, 0, []
         self.fits += 1
         return self.fits
 
-    def stop(self, shell, number, history):
+    def stop(self, shell: Any, number: int, history: Any) -> None:
         """Keep in mind that a fit of the cell was stopped."""
         self.stopped.append(f"fit {number} ({history.settings['net']}, {history.unfinished})")
         for event, work in (("pre_run_cell", self._next), ("post_run_cell", self._ended)):
             shell.events.register(event, work)  # once, even if it is registered already
 
-    def _next(self, *_):
+    def _next(self, *_: object) -> None:
         """The kernel has set the handler of interrupts anew."""
         if time.monotonic() - _last < AGAIN and signal.getsignal(signal.SIGINT) in _RAISING:
             signal.signal(signal.SIGINT, _between)
         else:
             get_ipython().events.unregister("pre_run_cell", self._next)
 
-    def _ended(self, *_):
+    def _ended(self, *_: object) -> None:
         get_ipython().events.unregister("post_run_cell", self._ended)
         if self.fits > 1:
             print(
@@ -146,12 +158,17 @@ class Watch:
     Built in lesson 02 (used).
     """
 
-    def __init__(self, loop, is_playing, stop):
+    def __init__(
+        self,
+        loop: Any,
+        is_playing: Callable[[], bool],
+        stop: Callable[[], None],
+    ) -> None:
         self._loop, self._is_playing, self._stop = loop, is_playing, stop
         self._asked = self._working = False
 
     @contextmanager
-    def tick(self):
+    def tick(self) -> Iterator[None]:
         """The time of one tick."""
         if self._loop is None or not is_main():
             yield
@@ -163,7 +180,7 @@ class Watch:
             signal.signal(signal.SIGINT, before)
 
     @contextmanager
-    def work(self):
+    def work(self) -> Iterator[None]:
         """What a second interrupt may break off with a KeyboardInterrupt."""
         self._working = True
         try:
@@ -171,31 +188,31 @@ class Watch:
         finally:
             self._working = False
 
-    def between_ticks(self):
+    def between_ticks(self) -> None:
         """Listen if ticks come: to be called when they start, after each, and when they end."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._listen)  # not while a message is handled
 
-    def _listen(self):
+    def _listen(self) -> None:
         handler = signal.getsignal(signal.SIGINT) if is_main() else None
         if handler == signal.SIG_IGN and self._is_playing():
             signal.signal(signal.SIGINT, self._press)
         elif handler == self._press and not self._is_playing():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def _press(self, *_):
+    def _press(self, *_: object) -> None:
         if self._asked and self._working:
             raise KeyboardInterrupt
         self._asked = True
         self._loop.call_soon_threadsafe(self._answer)
 
-    def _answer(self):
+    def _answer(self) -> None:
         self._asked = False
         self._stop()
 
 
 @contextmanager
-def held():
+def held() -> Iterator[None]:
     """Hold interrupts back until the block has ended.
 
     An import that is cut in half may leave modules behind that never work again.
@@ -206,7 +223,7 @@ def held():
     if not is_main() or signal.getsignal(signal.SIGINT) is None:
         yield  # a handler that is written in C could not be put back
         return
-    pressed = []
+    pressed: list[bool] = []
     before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
     try:
         yield
@@ -216,12 +233,12 @@ def held():
             signal.raise_signal(signal.SIGINT)
 
 
-def is_main():
+def is_main() -> bool:
     """Is this the main thread, the only one that interrupts reach?"""
     return threading.current_thread() is threading.main_thread()
 
 
-def _between(*_):
+def _between(*_: object) -> None:
     """An interrupt that meets no fit, but may come soon after one that did."""
     global _last
     soon, _last = time.monotonic() - _last < AGAIN, -AGAIN

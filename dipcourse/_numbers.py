@@ -1,6 +1,7 @@
 """Numbers that people give: whole ones in a range, and single ones of any kind."""
 
 import operator
+from typing import SupportsFloat, SupportsIndex
 
 
 def whole(
@@ -30,16 +31,25 @@ def whole(
     >>> whole("size", 64, low=8)
     64
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    above = number is not None and (low is None or low <= number)
-    if isinstance(value, bool) or not above or (high is not None and number > high):
+    number = _index(value)
+    if number is None or not _is_between(low, number, high):
         span = f" of at least {low}" if high is None else f" from {low} to {high}"
         span = "" if low is None else span
         raise ValueError(f"{name}={value!r}: use a whole number{span}{unit}")
     return number
+
+
+def _index(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # an array of several, or of floats
+        return None
+
+
+def _is_between(low: int | None, number: int, high: int | None) -> bool:
+    return (low is None or low <= number) and (high is None or number <= high)
 
 
 def as_float(value: object) -> float:
@@ -56,7 +66,7 @@ def as_float(value: object) -> float:
     >>> as_float("25"), 0 <= as_float("25") <= 1
     (nan, False)
     """
-    if isinstance(value, str | bytes | bool):
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat | SupportsIndex):
         return float("nan")
     try:
         return float(value)

@@ -4,6 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy
 import torch
@@ -36,11 +37,17 @@ class Preset:
     """
 
     size: int
-    net: dict
-    z: dict
-    fit: dict
+    net: dict[str, Any]
+    z: dict[str, Any]
+    fit: dict[str, Any]
 
-    def make(self, channels=3, height=None, width=None, seed=0):
+    def make(
+        self,
+        channels: int = 3,
+        height: int | None = None,
+        width: int | None = None,
+        seed: int = 0,
+    ) -> tuple[nets.UNet, torch.Tensor]:
         """A fresh network and its input z, for pictures of height × width (default size × size)."""
         torch.manual_seed(seed)
         net = nets.UNet(self.z["channels"], channels, **self.net)
@@ -94,7 +101,7 @@ TABLE = {
 }
 
 
-def get(task, scale=None):
+def get(task: str, scale: str | None = None) -> Preset:
     """The settings of a task.
 
     Args:
@@ -121,7 +128,7 @@ def get(task, scale=None):
     return TABLE[task][scale]
 
 
-def current_scale():
+def current_scale() -> str:
     """The scale that fits this machine: "paper" with a GPU, else "laptop".
 
     The environment variable DIPCOURSE_SCALE overrides it.
@@ -143,7 +150,7 @@ def current_scale():
     return scale
 
 
-def announce():
+def announce() -> None:
     """Print the scale and what it means, the device, and what to do if the set-up is wrong.
 
     Built in lesson 00.

@@ -140,7 +140,7 @@ def memory_needed(
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    piece = z if z is None else z[:, :, :SAMPLE, :SAMPLE].cpu().contiguous()
+    piece = None if z is None else z[:, :, :SAMPLE, :SAMPLE].cpu().contiguous()
     try:
         with (
             torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
@@ -149,7 +149,7 @@ def memory_needed(
             values = copy.deepcopy(net).cpu()(piece).numel()
     except Exception:  # a student's own module may do anything; a fit that is not checked may run
         return None
-    scale = 1 if z is None else z[0, 0].numel() / piece[0, 0].numel()
+    scale = 1 if z is None or piece is None else z[0, 0].numel() / piece[0, 0].numel()
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
     layers = sum(storages.values()) - weights  # the layers keep them too
     picture = scale * 4 * values
@@ -240,12 +240,10 @@ def require_memory(
     >>> require_memory(torch.nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 8, 8), "float32", "cpu")
     """
     want, have = memory_needed(net, z, precision, frames, prior), free_memory(device)
-    if want is None or have is None:
-        return
-    if want > have:
+    if want is not None and have is not None and want > have:
         _glibc("malloc_trim", 0)  # hands back what earlier fits have kept
         have = free_memory(device)
-    if want > have:
+    if want is not None and have is not None and want > have:
         raise MemoryError(
             f"this fit needs about {want / 1e9:.1f} GB, and {have / 1e9:.1f} GB are free on "
             f"{device}: take a smaller picture (half the side needs a quarter), fewer channels "

@@ -12,7 +12,9 @@ from dipcourse import _interrupts
 with _interrupts.held():  # what the first optimiser imports
     torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0).zero_grad()
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+Maker = Callable[..., torch.optim.Optimizer]  # a class of torch.optim, or a partial one
+
+OPTIMIZERS: dict[str, Maker] = {
     "adam": partial(torch.optim.Adam, fused=True),  # one call for all parameters
     # forgets the large gradients of the first steps within 20 steps, not within 1000
     "quick adam": partial(torch.optim.Adam, betas=(0.9, 0.95), fused=True),
@@ -21,7 +23,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 def make(
-    choice: str | type, parameters: Iterable[nn.Parameter], lr: float
+    choice: str | Maker, parameters: Iterable[nn.Parameter], lr: float
 ) -> torch.optim.Optimizer:
     """The optimiser of that name or class; ValueError if a fit cannot use it."""
     if isinstance(choice, str) and choice in OPTIMIZERS:

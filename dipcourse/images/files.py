@@ -48,8 +48,7 @@ def find(name_or_path: str | Path) -> Path:
         own = folder() / f"{name_or_path}.png"
         if own.exists():
             return own
-        data = Path(find_spec("skimage").origin).parent / "data"
-        return next(data.glob(f"{name_or_path}.*"))
+        return next(_skimage_folder().glob(f"{name_or_path}.*"))
     if not isinstance(name_or_path, str | Path):
         raise ValueError(
             f"images.load takes a name or the path of a file, not a {type(name_or_path).__name__}: "
@@ -68,6 +67,12 @@ def find(name_or_path: str | Path) -> Path:
     raise FileNotFoundError(
         f"no picture {text!r}: use a path to a file, or one of {', '.join(PHOTOS)}"
     )
+
+
+def _skimage_folder() -> Path:
+    spec = find_spec("skimage")
+    assert spec is not None  # scikit-image is a dependency
+    return Path(str(spec.origin)).parent / "data"
 
 
 def _instead(given: object) -> str:

@@ -58,13 +58,19 @@ def _runs(text: str, size: float) -> list[Run]:
         List of (part, font): all in Pillow's own font if that has all characters.
     """
     own = ImageFont.load_default(size)
+    assert isinstance(own, FreeTypeFont)  # as always with a size
     has = FT2Font(io.BytesIO(own.font_bytes)).get_char_index
     if all(has(ord(c)) for c in _text.plain(text)):
         return [(_text.plain(text), own)]
     text = _text.drawable(text)
-    files = _text.lacking(text)
+    families = _text.lacking(text)
     usual = findfont(FontProperties())
-    parts = itertools.groupby(text, lambda c: _text.file_of(files[c]) if files.get(c) else usual)
+
+    def file_of(character: str) -> str:
+        family = families.get(character)
+        return _text.file_of(family) if family else usual
+
+    parts = itertools.groupby(text, file_of)
     return [("".join(part), _font(file, size)) for file, part in parts]
 
 
