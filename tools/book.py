@@ -25,7 +25,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from PIL import Image
 from sphinx.cmd.build import build_main
 
-from tools import claims, notebooks, studies
+from tools import claims, notebooks, reference, studies
 from tools.execute import execute
 
 PAGES = Path(__file__).with_name("pages")
@@ -51,12 +51,15 @@ change code, to run the live panels and to solve the exercises, open a lesson in
 
 {lessons}
 
+The functions that lessons and assignments use: [the package](package.md).
+
 Run times are those of this run: all cells of a lesson, at scale `{scale}`, on {machine}, {date}.
 
 ```{{toctree}}
 :hidden:
 
 {names}
+package
 ```
 """
 
@@ -221,6 +224,7 @@ def main(arguments=None):
             for_the_web(notebook, {path.stem for path in paths})
             (source / path.name).write_text(notebooks.written(notebook), encoding="utf-8")
         (source / "index.md").write_text(start_page(runs, options.scale), encoding="utf-8")
+        reference.write(source)
         well = render(source, options.into)
     print(f"open {options.into / 'index.html'}")
     well &= all(run.ok for run in runs.values())

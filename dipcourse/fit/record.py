@@ -15,7 +15,10 @@ PROBES = 1024  # values of the output that the windowed variance watches
 
 
 class FitDiverged(RuntimeError):
-    """The loss became NaN or infinite. ``.history`` holds the steps before."""
+    """The loss became NaN or infinite. ``.history`` holds the steps before.
+
+    Built in lesson 00 (used).
+    """
 
     def __init__(self, history: History, lr: float) -> None:
         super().__init__(

@@ -40,6 +40,8 @@ class Settings:
             has it.
         device: "cpu", "cuda", …; None takes the best there is.
         seed: of the jitter.
+
+    Built in lesson 02.
     """
 
     lr: float = 0.01

@@ -37,7 +37,10 @@ PHOTOS: dict[str, str] = {
 
 
 def folder() -> Path:
-    """Where the course's own pictures lie: inside the wheel, or images/ of a checkout."""
+    """Where the course's own pictures lie: inside the wheel, or images/ of a checkout.
+
+    Built in lesson 00 (used).
+    """
     packed = Path(__file__).parents[1] / "_images"
     return packed if packed.is_dir() else Path(__file__).parents[2] / "images"
 

@@ -6,6 +6,7 @@ project_copyright = f"{author}. Text and figures: CC BY 4.0. Code: MIT."
 language = "en"
 
 extensions = ["myst_nb", "tools.mathml"]
+extensions += ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "tools.reference"]
 exclude_patterns = []
 smartquotes = False
 
@@ -21,6 +22,16 @@ myst_dmath_allow_labels = False
 myst_heading_anchors = 4
 myst_update_mathjax = False
 html_math_renderer = "mathml"
+
+# The reference of the package, from its docstrings.
+napoleon_google_docstring, napoleon_numpy_docstring = True, False
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Returns (on a call)", "returns_style")]
+autodoc_inherit_docstrings = False  # torch's own words on forward
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+add_module_names = False
 
 # Furo: two style sheets and one script, no fonts and no frameworks; dark, light and printed pages.
 html_theme = "furo"
