@@ -18,8 +18,9 @@ Modules, and the lesson that builds what is in them ("used" is plumbing):
     images, history, presets, recordings, show, player, check    00 (used)
     metrics    00; 03 for the frequency bands
     priors     01
+    baselines  00 best_of, 04 wavelets; the other methods are used
     degrade    00 noise, 01 operators (Downsample, Blur: 06), 03 shuffles, 04 JPEG, 05 masks
-    live       01 (used), live_fit 02 (used), draw 05 (used)
+    live       01 panel, 02 iterations and fit_panel, 05 draw_mask (all used)
     nets       01 PixelImage, 02 UNet, 05 ResNet and identity skips, 07 DeepDecoder
     fit        01 pixels, 02 networks
     stopping   07

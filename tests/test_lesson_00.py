@@ -5,10 +5,9 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 import dipcourse
-from dipcourse import degrade, images, live, metrics, presets
+from dipcourse import baselines, degrade, images, live, metrics, presets
 from tests import lesson_code
 
 SIGMA = 25 / 255
@@ -45,25 +44,15 @@ def test_an_error_of_a_tenth_is_20_db_and_half_of_it_6_db_more():
     assert psnr(x + 0.05, x) - 20 == pytest.approx(6, abs=0.03)
 
 
-def test_classical_methods_denoise_and_the_best_setting_is_taken(photo):
+@pytest.mark.parametrize(("name", "settings"), [("tv", [0.001, 0.07, 1]), ("nlm", [0.01, 0.05, 1])])
+def test_the_best_setting_is_taken_as_the_package_takes_it(photo, name, settings):
     x, y = photo
-    names = lesson_code.run(
-        "00",
-        "build-psnr",
-        "classical",
-        x=x,
-        y=y,
-        sigma=SIGMA,
-        torch=torch,
-        images=images,
-        denoise_nl_means=denoise_nl_means,
-        denoise_tv_chambolle=denoise_tv_chambolle,
-    )
-    best_of, psnr = names["best_of"], names["psnr"]
-    for denoise, settings in ((names["tv"], [0.001, 0.07, 5]), (names["nlm"], [0.02, 0.05, 5])):
-        found = best_of(denoise, settings)
-        assert torch.equal(found, best_of(denoise, settings[1:2]))
-        assert psnr(found, x) > psnr(y, x) + 3
+    names = lesson_code.run("00", "build-psnr", "classical", sigma=SIGMA, np=np)
+    method = {"tv": baselines.tv, "nlm": names["nlm"]}[name]
+    found = names["best_of"](method, y, settings, x)
+    assert torch.equal(found, method(y, settings[1]))
+    assert torch.equal(found, baselines.best_of(method, y, settings, x))
+    assert metrics.psnr(found, x) > metrics.psnr(y, x) + 3
 
 
 def test_clipping_lowers_the_noise_as_the_answer_says(photo):

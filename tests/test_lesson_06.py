@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dipcourse import degrade, images, metrics, presets, recordings, show
+from dipcourse import baselines, degrade, images, metrics, presets, recordings, show
 from tests import lesson_code
 from tools import study_06 as study
 
@@ -90,7 +90,7 @@ def test_the_share_that_is_right(lesson, x):
     assert names["right"](grey) == pytest.approx(0, abs=1e-4)
     half = grey + 0.5 * (x - grey)
     assert names["right"](half) == pytest.approx(0.75, abs=1e-3)
-    for x_hat in (study.bicubic(y, 4), images.load("chelsea", SIDE)):
+    for x_hat in (baselines.bicubic(y, 4), images.load("chelsea", SIDE)):
         assert names["right"](x_hat) == pytest.approx(study.right(x_hat, x, A), abs=1e-6)
 
 

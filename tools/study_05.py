@@ -16,10 +16,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from scipy.interpolate import griddata
-from skimage.restoration import inpaint_biharmonic
 
-from dipcourse import degrade, fit, images, metrics, nets, presets, priors, recordings, show
+from dipcourse import (
+    baselines,
+    degrade,
+    fit,
+    images,
+    metrics,
+    nets,
+    presets,
+    priors,
+    recordings,
+    show,
+)
 from tools.studies import Table, recording
 
 FIGURES = Path(__file__).parents[1] / "images"
@@ -43,25 +52,12 @@ def damages(side, seed=0):
     }
 
 
-def linear(y, mask):
-    known = mask[0, 0].nonzero().numpy()
-    colours = y[0].permute(1, 2, 0)[mask[0, 0] == 1].numpy()
-    places = np.indices(y.shape[2:]).reshape(2, -1).T
-    inside, nearest = (griddata(known, colours, places, method=m) for m in ("linear", "nearest"))
-    filled = np.where(np.isnan(inside), nearest, inside)
-    return images.from_numpy(filled.reshape(*y.shape[2:], -1))
-
-
-def biharmonic(y, mask):
-    array, hidden = y[0].permute(1, 2, 0).numpy(), mask[0, 0].numpy() == 0
-    return images.from_numpy(inpaint_biharmonic(array, hidden, channel_axis=-1))
-
-
 def tv(y, mask, steps=300):
     def prior(x_hat):
         return 0.01 * priors.total_variation(x_hat) / x_hat.numel()
 
-    net, options = nets.PixelImage(linear(y, mask)), {"lr": 0.02, "progress": False}
+    start = baselines.linear(y, mask)
+    net, options = nets.PixelImage(start), {"lr": 0.02, "progress": False}
     return fit.fit(net, None, y, degrade.Mask(mask), steps=steps, prior=prior, **options).final
 
 
@@ -85,7 +81,7 @@ def resnet(preset, y, mask, seed=0, steps=300):
     return fit.fit(net, z, y, degrade.Mask(mask), steps=steps, **options)
 
 
-CLASSICAL = {"linear": linear, "biharmonic": biharmonic, "tv": tv}
+CLASSICAL = {"linear": baselines.linear, "biharmonic": baselines.biharmonic, "tv": tv}
 
 
 def measure_classical(x, mask):

@@ -11,27 +11,14 @@ import argparse
 from dataclasses import replace
 
 import torch
-from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, metrics, nets, presets, priors
+from dipcourse import baselines, degrade, fit, images, metrics, nets, presets, priors
 from tools.studies import Table, recording
 
 SMALL_SIDE, SMALL_STEPS, SCALES = 96, 300, 5
 
 
 # ---- as in the lesson
-
-
-def nearest(y, factor):
-    return F.interpolate(y, scale_factor=factor)
-
-
-def bicubic(y, factor):
-    return F.interpolate(y, scale_factor=factor, mode="bicubic")
-
-
-def sharpen(x, amount):
-    return x + amount * (x - degrade.Blur(1.0)(x))
 
 
 def tv(y, A, start, weight=0.01, steps=300):
@@ -102,12 +89,12 @@ def classical(x, factor):
     """PSNR of the enlargements without a network, {name: dB}; sharpened with its best amount."""
     A = degrade.Downsample(factor)
     y = A(x)
-    smooth = bicubic(y, factor)
-    sharpened = (sharpen(smooth, amount) for amount in (0.5, 1, 2))
+    smooth = baselines.bicubic(y, factor)
+    sharpened = baselines.best_of(baselines.sharpen, smooth, (0.5, 1, 2), x)
     return {
-        "nearest": metrics.psnr(nearest(y, factor), x),
+        "nearest": metrics.psnr(baselines.nearest(y, factor), x),
         "bicubic": metrics.psnr(smooth, x),
-        "sharpened": max(metrics.psnr(x_hat, x) for x_hat in sharpened),
+        "sharpened": metrics.psnr(sharpened, x),
         "TV": metrics.psnr(tv(y, A, smooth), x),
     }
 

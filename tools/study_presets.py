@@ -22,11 +22,9 @@ from statistics import median
 
 import numpy as np
 import torch
-from scipy.interpolate import griddata
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, metrics, nets, presets
+from dipcourse import baselines, degrade, fit, images, metrics, nets, presets
 from tools.studies import Table, processor
 
 FOLDER = Path(__file__).parent
@@ -172,42 +170,24 @@ def case(task, photo, side, seed):
     if task == "inpaint":
         known = degrade.random_mask(side, side, 0.5, generator)
         operator = degrade.Mask(known)
-        linear = metrics.psnr(interpolated(x, known), x, 1 - known)
-        return x, operator(x), operator, 1 - known, {"linear": round(linear, 2)}
+        y = operator(x)
+        linear = metrics.psnr(baselines.linear(y, known), x, 1 - known)
+        return x, y, operator, 1 - known, {"linear": round(linear, 2)}
     operator = degrade.Downsample(4)
     y = operator(x)
-    bicubic = F.interpolate(y, scale_factor=4, mode="bicubic", align_corners=False)
-    return x, y, operator, None, {"bicubic": round(metrics.psnr(bicubic, x), 2)}
+    bicubic = metrics.psnr(baselines.bicubic(y, 4), x)
+    return x, y, operator, None, {"bicubic": round(bicubic, 2)}
 
 
 def denoised_classically(y, x):
     """PSNR of TV and of non-local means, not told σ and told, each at its best strength."""
-    array, axis = images.to_numpy(y), -1 if y.shape[1] == 3 else None
-
-    def means(strength, sigma):
-        h = strength * SIGMA
-        return denoise_nl_means(array, 5, 6, h, sigma=sigma, channel_axis=axis, fast_mode=False)
-
-    tried = {
-        "NLM": [means(strength, 0) for strength in np.arange(0.8, 1.35, 0.1)],
-        "NLM told": [means(strength, SIGMA) for strength in np.arange(0.5, 1.05, 0.1)],
-        "TV": [
-            denoise_tv_chambolle(array, w, channel_axis=axis) for w in np.arange(0.04, 0.2, 0.02)
-        ],
+    told = partial(baselines.nlm, sigma=SIGMA)
+    best = {
+        "NLM": baselines.best_of(baselines.nlm, y, SIGMA * np.arange(0.8, 1.35, 0.1), x),
+        "NLM told": baselines.best_of(told, y, SIGMA * np.arange(0.5, 1.05, 0.1), x),
+        "TV": baselines.best_of(baselines.tv, y, np.arange(0.04, 0.2, 0.02), x),
     }
-    return {
-        name: round(max(metrics.psnr(images.from_numpy(a), x) for a in arrays), 2)
-        for name, arrays in tried.items()
-    }
-
-
-def interpolated(x, known):
-    """Linear interpolation between the known pixels; beyond their hull, the nearest one."""
-    array, rows = images.to_numpy(x), known[0, 0].bool().numpy()
-    places = np.argwhere(rows), np.argwhere(np.ones_like(rows))
-    filled = griddata(places[0], array[rows], places[1], "linear").reshape(array.shape)
-    nearest = griddata(places[0], array[rows], places[1], "nearest").reshape(array.shape)
-    return images.from_numpy(np.where(np.isnan(filled), nearest, filled))
+    return {name: round(metrics.psnr(x_hat, x), 2) for name, x_hat in best.items()}
 
 
 def steppers(task, name, photo, side, seed):

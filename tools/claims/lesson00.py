@@ -4,9 +4,8 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from dipcourse import degrade, fit, images, metrics, presets
+from dipcourse import baselines, degrade, fit, images, metrics, presets
 from tools.claims import claim
 
 SIGMA = 25 / 255
@@ -50,10 +49,10 @@ def psnrs(seed, mean=False):
     return [metrics.psnr(history.frame(i, mean), x) for i in range(len(history))]
 
 
-def best_of(denoise, settings, seed):
+def best_of(method, settings, seed):
+    """PSNR of a baseline at its best setting."""
     x, y = pictures(seed)
-    array = images.to_numpy(y)
-    return max(metrics.psnr(images.from_numpy(denoise(array, s)), x) for s in settings)
+    return metrics.psnr(baselines.best_of(method, y, settings, x), x)
 
 
 @claim("lesson00-seconds", unit="s", digits=0, holds=lambda seconds: max(seconds) <= 20)
@@ -110,11 +109,7 @@ def running_mean(seed):
 )
 def total_variation(seed):
     """Scikit-image's TV at its best weight: below the best single frame for every seed."""
-
-    def tv(array, weight):
-        return denoise_tv_chambolle(array, weight=weight, channel_axis=-1)
-
-    return best_of(tv, np.arange(0.02, 0.17, 0.01), seed)
+    return best_of(baselines.tv, np.arange(0.02, 0.17, 0.01), seed)
 
 
 @ten(
@@ -124,10 +119,7 @@ def total_variation(seed):
 )
 def non_local_means(seed):
     """Scikit-image's non-local means at its best h, told σ: level with the best running mean."""
-
-    def nlm(array, h):
-        return denoise_nl_means(array, 5, 6, h, sigma=SIGMA, channel_axis=-1, fast_mode=False)
-
+    nlm = partial(baselines.nlm, sigma=SIGMA)
     return best_of(nlm, SIGMA * np.arange(0.3, 1.05, 0.1), seed)
 
 

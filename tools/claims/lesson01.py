@@ -1,15 +1,12 @@
 """The numbers of lesson 01: pixels with a total variation prior, and its baselines."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
-from scipy.interpolate import griddata
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from torch import nn
-from torch.nn import functional as F
 
-from dipcourse import degrade, fit, images, metrics, nets, priors
+from dipcourse import baselines, degrade, fit, images, metrics, nets, priors
 from tools.claims import claim, spread
 
 SIDE, STEPS, SIGMA, GOOD = 192, 200, 25 / 255, 0.16
@@ -117,10 +114,6 @@ def file_loss(seed):
     return psnr(denoised(file, seed, right)) - psnr(denoised(file, seed, wrong))
 
 
-def array(seed):
-    return raw(seed)[0].permute(1, 2, 0).numpy()
-
-
 @claim(
     "lesson01-chambolle",
     text=lambda gaps: f"{max(map(abs, gaps)):.2f} dB",
@@ -128,19 +121,16 @@ def array(seed):
 )
 def chambolle(seed):
     """PSNR of scikit-image's TV at its best weight, less that of our best."""
-    options = {"eps": 1e-5, "max_num_iter": 500, "channel_axis": -1}
-    results = (denoise_tv_chambolle(array(seed), w, **options) for w in np.arange(5, 12) / 100)
-    return max(psnr(images.from_numpy(result)) for result in results) - best(seed)
+    tv = partial(baselines.tv, eps=1e-5, steps=500)
+    return psnr(baselines.best_of(tv, raw(seed), np.arange(5, 12) / 100, clean())) - best(seed)
 
 
 @claim("lesson01-nlm", unit="dB", holds=lambda leads: min(leads) > 1)
 def non_local_means(seed):
     """PSNR of non-local means at its best of three h, less that of our best."""
-    options = {"patch_size": 5, "patch_distance": 6, "fast_mode": False, "channel_axis": -1}
-    results = (
-        denoise_nl_means(array(seed), h=h * SIGMA, sigma=SIGMA, **options) for h in (0.6, 0.8, 1)
-    )
-    return max(psnr(images.from_numpy(result)) for result in results) - best(seed)
+    nlm = partial(baselines.nlm, sigma=SIGMA)
+    strengths = SIGMA * np.array([0.6, 0.8, 1])
+    return psnr(baselines.best_of(nlm, raw(seed), strengths, clean())) - best(seed)
 
 
 @claim("lesson01-stairs", text=lambda v: spread(v, "%", digits=0), holds=lambda v: min(v) > 40)
@@ -161,12 +151,10 @@ def holes(seed):
     x = clean()
     mask = degrade.random_mask(SIDE, SIDE, keep=0.5, generator=torch.Generator().manual_seed(seed))
     operator = degrade.Mask(mask)
-    pictures = [restore(operator(x), operator, w, grey(x), 3 * STEPS // 2) for w in (0, 0.01)]
-    known, colours = mask[0, 0].nonzero().numpy(), x[0].permute(1, 2, 0)[mask[0, 0] == 1].numpy()
-    everywhere = np.indices((SIDE, SIDE)).reshape(2, -1).T
-    linear, nearest = (griddata(known, colours, everywhere, m) for m in ("linear", "nearest"))
-    linear = np.where(np.isnan(linear), nearest, linear).reshape(SIDE, SIDE, 3)
-    return [psnr(picture, 1 - mask) for picture in (*pictures, images.from_numpy(linear))]
+    y = operator(x)
+    pictures = [restore(y, operator, w, grey(x), 3 * STEPS // 2) for w in (0, 0.01)]
+    pictures.append(baselines.linear(y, mask))
+    return [psnr(picture, 1 - mask) for picture in pictures]
 
 
 @claim(
@@ -190,9 +178,9 @@ def superres():
     """PSNR of ×4: no prior, TV, bicubic. There is no chance in it: seeds do not change it."""
     operator = degrade.Downsample(4)
     y = operator(clean())
-    start = F.interpolate(y, scale_factor=4)
+    start = baselines.nearest(y, 4)
     none, tv = (restore(y, operator, w, start, 3 * STEPS // 2) for w in (0, 0.01))
-    return [psnr(x_hat) for x_hat in (none, tv, F.interpolate(y, scale_factor=4, mode="bicubic"))]
+    return [psnr(x_hat) for x_hat in (none, tv, baselines.bicubic(y, 4))]
 
 
 @claim("lesson01-superres-none", unit="dB", holds=lambda v: max(v) < superres()[2] - 1)

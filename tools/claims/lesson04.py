@@ -8,10 +8,8 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from scipy.ndimage import median_filter
-from skimage.restoration import inpaint_biharmonic
 
-from dipcourse import degrade, fit, images, metrics, presets, recordings
+from dipcourse import baselines, degrade, fit, images, metrics, presets, recordings
 from tools import study_04
 from tools.claims import claim, signed, spread
 from tools.study_04 import PLAIN, SIGMA, denoise, psnrs
@@ -255,8 +253,7 @@ def other_noise(kind, level, seed):
     history = denoise(y, preset, seed)
     rivals = study_04.classical(y, x, level / 255)
     for n in (3, 5):
-        median = images.from_numpy(median_filter(images.to_numpy(y), (n, n, 1)))
-        rivals[f"median {n}"] = metrics.psnr(median, x)
+        rivals[f"median {n}"] = metrics.psnr(baselines.median(y, n), x)
     name = max(rivals, key=rivals.get)
     step = int(history.steps[np.argmax(psnrs(history, x))])
     return step, max(psnrs(history, x, mean=True)), name, rivals[name]
@@ -303,11 +300,10 @@ def trusted(seed):
     y = study_04.noisy(x, 100 * seed + 50, 50 / 255, "salt_pepper")
     extreme = ((y == 0) | (y == 1)).all(1, keepdim=True)
     operator, (net, z) = degrade.Mask(~extreme), preset.make(seed=seed)
-    array = images.to_numpy(y)
     guesses = (
         fit.fit(net, z, operator(y), operator, **preset.fit, progress=False).mean,
-        images.from_numpy(median_filter(array, (3, 3, 1))),
-        images.from_numpy(inpaint_biharmonic(array, extreme[0, 0].numpy(), channel_axis=-1)),
+        baselines.median(y, 3),
+        baselines.biharmonic(y, ~extreme),
     )
     return [metrics.psnr(torch.where(extreme, guess, y), x) for guess in guesses]
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import torch
 
-from dipcourse import degrade, images, metrics, presets, recordings
+from dipcourse import baselines, degrade, images, metrics, presets, recordings
 from tests import lesson_code
 from tools import study_06 as study
 from tools.claims import claim, spread
@@ -33,7 +33,7 @@ def classical():
 
 @cache
 def smooth():
-    return study.bicubic(face()[1], 4)
+    return baselines.bicubic(face()[1], 4)
 
 
 @cache
@@ -123,7 +123,7 @@ def back(seed):
     x, y = face()
     x_hat = smooth()
     for _ in range(10):
-        x_hat = x_hat + study.nearest(y - A(x_hat), 4)
+        x_hat = x_hat + baselines.nearest(y - A(x_hat), 4)
     return metrics.psnr(x_hat, x) - metrics.psnr(smooth(), x)
 
 
@@ -165,13 +165,13 @@ def eighth():
 @claim("lesson06-eight-bicubic", lambda v: 21 < min(v) <= max(v) < 24, unit="dB")
 def eight_bicubic(seed):
     x, y, _ = eighth()
-    return metrics.psnr(study.bicubic(y, 8), x)
+    return metrics.psnr(baselines.bicubic(y, 8), x)
 
 
 @claim("lesson06-eight-tv", lambda v: min(v) > eight_bicubic(0) + 0.5, unit="dB")
 def eight_tv(seed):
     x, y, B = eighth()
-    return metrics.psnr(study.tv(y, B, study.bicubic(y, 8)), x)
+    return metrics.psnr(study.tv(y, B, baselines.bicubic(y, 8)), x)
 
 
 @claim("lesson06-eight-dip", lambda v: min(v) > eight_bicubic(0) + 0.5, unit="dB")

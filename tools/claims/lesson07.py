@@ -11,9 +11,8 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from scipy.interpolate import griddata
 
-from dipcourse import degrade, metrics, nets, presets, priors, recordings, stopping
+from dipcourse import baselines, degrade, metrics, nets, presets, priors, recordings, stopping
 from tools import study_07 as study
 from tools.claims import claim, lesson00, middle
 
@@ -439,13 +438,7 @@ flatter("flat-frozen", "frozen")
 def linear(seed):
     """PSNR of linear interpolation on the hidden pixels of the fits that drop."""
     x, operator, _, _ = study.half_hidden(seed)
-    known = operator.mask[0, 0].numpy() > 0
-    places, everywhere = np.argwhere(known), np.argwhere(np.ones_like(known))
-    values = x[0].permute(1, 2, 0).numpy()[known]
-    filled = griddata(places, values, everywhere, "linear")
-    outside = np.isnan(filled).any(1)
-    filled[outside] = griddata(places, values, everywhere[outside], "nearest")
-    x_hat = torch.from_numpy(filled).float().T.reshape(x.shape)
+    x_hat = baselines.linear(operator(x), operator.mask)
     return metrics.psnr(x_hat, x, 1 - operator.mask)
 
 
