@@ -23,10 +23,10 @@ class Identity(nn.Module):
     torch.Size([1, 3, 8, 8])
     """
 
-    mask = None
+    mask: torch.Tensor | None = None
 
-    def forward(self, x):
-        return x
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x  # (1, C, H, W)
 
 
 class Mask(nn.Module):
@@ -44,17 +44,19 @@ class Mask(nn.Module):
     tensor(24.)
     """
 
-    def __init__(self, mask):
-        super().__init__()
-        self.register_buffer("mask", require_mask(mask))
+    mask: torch.Tensor
 
-    def forward(self, x):
+    def __init__(self, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", require_mask(mask))  # (1, 1, H, W)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.shape[2:] != self.mask.shape[2:]:
             raise ValueError(
                 f"the mask has {tuple(self.mask.shape[2:])} pixels, the picture "
                 f"{tuple(x.shape[2:])}: make the mask for this picture's height and width"
             )
-        return x * self.mask
+        return x * self.mask  # (1, C, H, W)
 
 
 class Downsample(nn.Module):
@@ -78,16 +80,17 @@ class Downsample(nn.Module):
     torch.Size([1, 3, 4, 8])
     """
 
-    mask = None
+    mask: torch.Tensor | None = None
+    kernel: torch.Tensor
 
-    def __init__(self, factor):
+    def __init__(self, factor: int) -> None:
         super().__init__()
-        self.factor = factor = whole("factor", factor, 2)
-        weights = lanczos_weights(factor)
-        self.border = (len(weights) - factor) // 2
-        self.register_buffer("kernel", weights[:, None] * weights[None, :])
+        self.factor = whole("factor", factor, 2)
+        weights = lanczos_weights(self.factor)  # (taps,)
+        self.border = (len(weights) - self.factor) // 2
+        self.register_buffer("kernel", weights[:, None] * weights[None, :])  # (taps, taps)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[2:]
         if height % self.factor or width % self.factor:
             fits = height - height % self.factor, width - width % self.factor
@@ -98,12 +101,13 @@ class Downsample(nn.Module):
                 f"the factor {self.factor} does not divide {height} × {width}: {remedy}"
             )
         channels = x.shape[1]
-        kernel = self.kernel.expand(channels, 1, -1, -1)
-        x = F.pad(x, (self.border,) * 4, mode="replicate")
-        return F.conv2d(x, kernel, stride=self.factor, groups=channels)
+        kernel = self.kernel.expand(channels, 1, -1, -1)  # (C, 1, taps, taps)
+        x = F.pad(x, (self.border,) * 4, mode="replicate")  # (1, C, H + 2·border, W + 2·border)
+        x = F.conv2d(x, kernel, stride=self.factor, groups=channels)
+        return x  # (1, C, H/factor, W/factor)
 
 
-def lanczos_weights(factor):
+def lanczos_weights(factor: int) -> torch.Tensor:
     """The weights of the Lanczos-2 filter that ``Downsample`` applies along rows and columns.
 
     Args:
@@ -119,7 +123,8 @@ def lanczos_weights(factor):
     torch.Size([8])
     """
     taps = 4 * factor if factor % 2 == 0 else 4 * factor - 1
-    distance = (torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2) / factor
+    pixels = torch.arange(taps, dtype=torch.float64) - (taps - 1) / 2  # (taps,), from the centre
+    distance = pixels / factor  # in output pixels
     weights = torch.sinc(distance) * torch.sinc(distance / 2)
     return (weights / weights.sum()).float()
 
@@ -143,26 +148,34 @@ class Blur(nn.Module):
     torch.Size([1, 3, 16, 32])
     """
 
-    mask = None
+    mask: torch.Tensor | None = None
+    kernel: torch.Tensor
 
-    def __init__(self, sigma):
+    def __init__(self, sigma: float) -> None:
         super().__init__()
         if not 0 < as_float(sigma) <= 100:
             raise ValueError(f"sigma={sigma!r}: give the width of the blur in pixels, such as 1.5")
         self.reach = math.ceil(3 * sigma)
-        distance = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)
+        distance = torch.arange(-self.reach, self.reach + 1, dtype=torch.float64)  # (taps,)
         weights = torch.exp(-(distance**2) / (2 * sigma**2))
-        self.register_buffer("kernel", (weights / weights.sum()).float())
+        self.register_buffer("kernel", (weights / weights.sum()).float())  # (taps,)
 
-    def forward(self, x):
-        x = F.pad(x, (self.reach,) * 4, mode="replicate")
-        for shape in ((-1, 1), (1, -1)):  # along columns, along rows
-            kernel = self.kernel.view(1, 1, *shape).expand(x.shape[1], -1, -1, -1)
-            x = F.conv2d(x, kernel, groups=x.shape[1])
-        return x
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        channels = x.shape[1]
+        column = self.kernel.view(1, 1, -1, 1).expand(channels, -1, -1, -1)  # (C, 1, taps, 1)
+        row = self.kernel.view(1, 1, 1, -1).expand(channels, -1, -1, -1)  # (C, 1, 1, taps)
+        x = F.pad(x, (self.reach,) * 4, mode="replicate")  # (1, C, H + 2·reach, W + 2·reach)
+        x = F.conv2d(x, column, groups=channels)  # (1, C, H, W + 2·reach)
+        return F.conv2d(x, row, groups=channels)  # (1, C, H, W)
 
 
-def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
+def add_noise(
+    x: torch.Tensor,
+    sigma: float,
+    kind: str = "gaussian",
+    generator: torch.Generator | None = None,
+    clip: bool = True,
+) -> torch.Tensor:
     """Add noise whose standard deviation is sigma.
 
     Args:
@@ -192,7 +205,7 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
             f"sigma={sigma!r}: give it in [0, 1] units, so 1 at most; 25 grey levels are 25/255"
         )
     if kind == "gaussian":
-        y = x + sigma * torch.randn(x.shape, generator=generator).to(x)
+        y = x + sigma * torch.randn(x.shape, generator=generator).to(x)  # (1, C, H, W)
     elif kind == "uniform":
         y = x + 3**0.5 * sigma * (2 * torch.rand(x.shape, generator=generator).to(x) - 1)
     elif kind == "salt_pepper":
@@ -202,18 +215,19 @@ def add_noise(x, sigma, kind="gaussian", generator=None, clip=True):
     return y.clamp(0, 1) if clip else y
 
 
-def _salt_pepper(x, sigma, generator):
+def _salt_pepper(x: torch.Tensor, sigma: float, generator: torch.Generator | None) -> torch.Tensor:
     error = (x**2 + (1 - x) ** 2).mean().item() / 2  # of a pixel that was hit, on average
     share = sigma**2 / error
     if share > 1:
         raise ValueError(
             f"sigma={sigma}: salt and pepper reach {error**0.5:.2f} at most on this picture"
         )
-    hit, white = torch.rand((2, 1, 1, *x.shape[2:]), generator=generator).to(x)
-    return torch.where(hit < share, (white < 0.5).to(x), x)
+    chances = torch.rand((2, 1, 1, *x.shape[2:]), generator=generator).to(x)  # (2, 1, 1, H, W)
+    hit, white = chances  # (1, 1, H, W) each: for all channels at once
+    return torch.where(hit < share, (white < 0.5).to(x), x)  # (1, C, H, W)
 
 
-def jpeg(x, quality):
+def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
     """What is left of a picture after it was saved as a JPEG file.
 
     The picture is rounded to 8 bits; the file keeps the colours at half the resolution (4:2:0).
@@ -234,11 +248,14 @@ def jpeg(x, quality):
     torch.Size([1, 3, 16, 17])
     """
     quality = whole("quality", quality, 1, 95)
-    levels = images.levels(images.require(x))[0]
-    return images.from_levels(codec.decoded(codec.to_jpeg(levels, quality))[None]).to(x)
+    levels = images.levels(images.require(x))[0]  # (C, H, W)
+    kept = codec.decoded(codec.to_jpeg(levels, quality))  # (C, H, W)
+    return images.from_levels(kept[None]).to(x)  # (1, C, H, W)
 
 
-def random_mask(height, width, keep, generator=None):
+def random_mask(
+    height: int, width: int, keep: float, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """A mask that keeps each pixel with the same chance, for all channels at once.
 
     Args:
@@ -261,10 +278,13 @@ def random_mask(height, width, keep, generator=None):
     height, width = whole("height", height, 1), whole("width", width, 1)
     if not 0 < as_float(keep) < 1:
         raise ValueError(f"keep={keep!r}: use a share between 0 and 1, such as 0.5 for 50 %")
-    return (torch.rand(1, 1, height, width, generator=generator) < keep).float()
+    chances = torch.rand(1, 1, height, width, generator=generator)  # (1, 1, H, W)
+    return (chances < keep).float()
 
 
-def text_mask(height, width, text="Deep Image Prior. ", size=14):
+def text_mask(
+    height: int, width: int, text: str = "Deep Image Prior. ", size: float = 14
+) -> torch.Tensor:
     """A mask that hides lines of text, written over the whole picture again and again.
 
     Each line goes on where the line above was cut off. A few large words make a watermark.
@@ -294,11 +314,19 @@ def text_mask(height, width, text="Deep Image Prior. ", size=14):
         raise ValueError(f"text={text!r}: give at least one letter")
     if not as_float(size) >= 5:
         raise ValueError(f"size={size!r}: smaller letters than 5 pixels cannot be drawn")
-    page = lettering.page(height, width, text.replace("\n", " "), size)
-    return require_mask(images.from_numpy(page))
+    page = lettering.page(height, width, text.replace("\n", " "), size)  # (H, W)
+    return require_mask(images.from_numpy(page))  # (1, 1, H, W)
 
 
-def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
+def hole_mask(
+    height: int,
+    width: int,
+    top: int,
+    left: int,
+    bottom: int,
+    right: int,
+    shape: str = "rectangle",
+) -> torch.Tensor:
     """A mask that hides one region: rows top … bottom − 1 and columns left … right − 1.
 
     Args:
@@ -330,18 +358,18 @@ def hole_mask(height, width, top, left, bottom, right, shape="rectangle"):
             f"{height} × {width}: use 0 ≤ top < bottom ≤ height and 0 ≤ left < right ≤ width"
         )
     # from −1 to 1 inside the hole, at the pixels' centres
-    down = (2 * torch.arange(height) + 1 - top - bottom)[:, None] / (bottom - top)
-    across = (2 * torch.arange(width) + 1 - left - right)[None] / (right - left)
+    down = (2 * torch.arange(height) + 1 - top - bottom)[:, None] / (bottom - top)  # (H, 1)
+    across = (2 * torch.arange(width) + 1 - left - right)[None] / (right - left)  # (1, W)
     if shape == "rectangle":
-        hidden = (down.abs() < 1) & (across.abs() < 1)
+        hidden = (down.abs() < 1) & (across.abs() < 1)  # (H, W)
     elif shape == "ellipse":
-        hidden = down**2 + across**2 < 1
+        hidden = down**2 + across**2 < 1  # (H, W)
     else:
         raise ValueError(f"shape={shape!r}: use 'rectangle' or 'ellipse'")
-    return require_mask(~hidden[None, None])
+    return require_mask(~hidden[None, None])  # (1, 1, H, W)
 
 
-def require_mask(mask):
+def require_mask(mask: torch.Tensor) -> torch.Tensor:
     """Return the mask as float32 if it is one (1, 1, H, W) of zeros and ones, else raise.
 
     Args:
@@ -369,7 +397,9 @@ def require_mask(mask):
     return mask
 
 
-def shuffle_pixels(x, how="pixels", generator=None):
+def shuffle_pixels(
+    x: torch.Tensor, how: str = "pixels", generator: torch.Generator | None = None
+) -> torch.Tensor:
     """Put the values of a picture into a random order, in one of four ways.
 
     Args:
@@ -396,18 +426,84 @@ def shuffle_pixels(x, how="pixels", generator=None):
     images.require(x, unit=False)
     channels, height, width = x.shape[1:]
 
-    def order(n):
-        return torch.randperm(n, generator=generator).to(x.device)
+    def order(n: int) -> torch.Tensor:
+        return torch.randperm(n, generator=generator).to(x.device)  # (n,)
 
     if how == "pixels":
-        return x.flatten(2)[:, :, order(height * width)].view_as(x)
+        flat = x.flatten(2)  # (1, C, H·W)
+        return flat[:, :, order(height * width)].view_as(x)  # (1, C, H, W)
     if how == "values":
-        return x.flatten()[order(x.numel())].view_as(x)
+        flat = x.flatten()  # (C·H·W,)
+        return flat[order(x.numel())].view_as(x)  # (1, C, H, W)
     if how == "rows_columns":
-        return torch.stack([c[order(height)][:, order(width)] for c in x[0]])[None]
+        shuffled = [channel[order(height)][:, order(width)] for channel in x[0]]  # C times (H, W)
+        return torch.stack(shuffled)[None]  # (1, C, H, W)
     if how == "channels":
         if channels == 1:
             raise ValueError("a grey picture has no channels to shuffle: use how='pixels'")
         shift = 1 + int(torch.randint(channels - 1, (), generator=generator))
-        return x.roll(shift, dims=1)
+        return x.roll(shift, dims=1)  # (1, C, H, W)
     raise ValueError(f"how={how!r}: use 'pixels', 'values', 'rows_columns' or 'channels'")
+
+
+#: Kind of damage → the name of its strength and the values offered.
+DAMAGE: dict[str, tuple[str, list[int]]] = {
+    "noise": ("σ in grey levels", [5, 10, 15, 25, 35, 50, 75, 100]),
+    "missing pixels": ("hidden, in %", [10, 25, 50, 75, 90, 95, 98]),
+    "text": ("height of the letters, in pixels", [8, 11, 14, 20, 30, 45]),
+    "JPEG": ("quality", [90, 75, 50, 30, 20, 10, 5, 2]),
+    "fewer pixels": ("factor", [2, 3, 4, 6, 8]),
+}
+
+
+def damage(
+    x: torch.Tensor, kind: str, strength: int, seed: int = 0
+) -> tuple[torch.Tensor, nn.Module]:
+    """Damage a picture in one of the five ways of the course.
+
+    Args:
+        x: tensor (1, C, H, W).
+        kind: a key of ``degrade.DAMAGE``.
+        strength: "noise": σ in grey levels; "missing pixels": per cent hidden; "text": height of
+            the letters in pixels; "JPEG": quality; "fewer pixels": the factor.
+        seed: of the noise and of the missing pixels.
+
+    Returns:
+        y, tensor (1, C, h, w), and the operator A for a fit.
+
+    Raises:
+        ValueError: x is no picture in [0, 1], an unknown kind, or a strength that does not exist
+            or has another unit.
+
+    Built in lesson 00 (used).
+
+    >>> y, A = damage(torch.rand(1, 3, 16, 16), "fewer pixels", 2)
+    >>> y.shape
+    torch.Size([1, 3, 8, 8])
+    """
+    images.require(x)
+    if kind in ("noise", "missing pixels") and not _is_amount(strength):
+        raise ValueError(
+            f"strength={strength!r}: give {DAMAGE[kind][0]}, such as {DAMAGE[kind][1][2]}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    height, width = x.shape[2:]
+    if kind == "noise":
+        return add_noise(x, strength / 255, generator=generator), Identity()
+    if kind == "JPEG":
+        return jpeg(x, strength), Identity()
+    if kind == "missing pixels":
+        operator: nn.Module = Mask(random_mask(height, width, 1 - strength / 100, generator))
+    elif kind == "text":
+        operator = Mask(text_mask(height, width, size=strength))
+    elif kind == "fewer pixels":
+        operator = Downsample(strength)
+    else:
+        raise ValueError(f"kind={kind!r}: use one of {', '.join(DAMAGE)}")
+    return operator(x), operator
+
+
+def _is_amount(strength: object) -> bool:
+    """A number of grey levels or per cent: 0.1 or 0.5 would be a share of 1."""
+    number = as_float(strength)
+    return number == 0 or number >= 1

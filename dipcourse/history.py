@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from dipcourse.images import codec
 
 FORMAT = "dipcourse-history-2"
 READABLE = ("dipcourse-history-1", FORMAT)
+PICTURES = ("frames", "means", "final", "mean")
 
 
 @dataclass
@@ -52,43 +54,44 @@ class History:
     final: torch.Tensor
     mean: torch.Tensor
     seconds: float
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     held_out: np.ndarray | None = None
     variance: np.ndarray | None = None
     rollbacks: np.ndarray = field(default_factory=lambda: np.array([], dtype=int))
     interrupted: bool = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.steps)
 
     @property
-    def unfinished(self):
+    def unfinished(self) -> str:
         """ "stopped after 41 of 300 steps" if the fit was stopped by hand, else ""."""
         if not self.interrupted:
             return ""
         planned = f" of {self.settings['planned']}" if "planned" in self.settings else ""
         return f"stopped after {len(self.loss)}{planned} steps"
 
-    def titled(self, title):
+    def titled(self, title: str) -> str:
         """A title, with a mark behind it if the fit was stopped by hand."""
         return f"{title} ({self.unfinished})" if self.interrupted else title
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.titled("History") + (
             f" of {len(self.loss)} steps in {self.seconds:.1f} s, loss "
             f"{self.loss[0]:.4f} → {self.loss[-1]:.4f}, {len(self)} frames of "
             f"{self.frames.shape[2]} × {self.frames.shape[3]} pixels"
         )
 
-    def frame(self, i, mean=False):
+    def frame(self, i: int, mean: bool = False) -> torch.Tensor:
         """The i-th kept output (or running mean) as a picture tensor (1, C, H, W) in [0, 1]."""
-        return images.from_levels((self.means if mean else self.frames)[i][None])
+        kept = self.means if mean else self.frames  # (F, C, H, W)
+        return images.from_levels(kept[i][None])  # (1, C, H, W)
 
-    def nearest(self, step):
+    def nearest(self, step: float) -> int:
         """The index i of the kept frame whose step is nearest to the given one."""
         return int(np.abs(self.steps - step).argmin())
 
-    def save(self, path, rounding=None):
+    def save(self, path: str | Path, rounding: int | None = None) -> None:
         """Write everything into one compressed file (.npz is added to a bare name).
 
         Args:
@@ -97,11 +100,10 @@ class History:
                 several times smaller: frames and means become JPEG whose frequencies are rounded to
                 multiples of it, final and mean are clipped and rounded to whole grey levels.
         """
-        pictures = {k: getattr(self, k) for k in ("frames", "means", "final", "mean")}
-        arrays = {
-            k: v.numpy() if rounding is None else _rounded(v, rounding) for k, v in pictures.items()
-        }
-        optional = {k: v for k in ("held_out", "variance") if (v := getattr(self, k)) is not None}
+        arrays: dict[str, Any] = {name: _stored(getattr(self, name), rounding) for name in PICTURES}
+        for name in ("held_out", "variance"):
+            if (values := getattr(self, name)) is not None:
+                arrays[name] = values
         about = {
             "seconds": self.seconds,
             "settings": self.settings | ({} if rounding is None else {"rounding": rounding}),
@@ -115,11 +117,10 @@ class History:
             steps=self.steps,
             rollbacks=self.rollbacks,
             **arrays,
-            **optional,
         )
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> "History":
         """Read a file written by ``save``, rounded or not; .npz may be left out, as there.
 
         Raises:
@@ -130,7 +131,7 @@ class History:
             path = f"{path}.npz"
         try:
             with held(), np.load(path, allow_pickle=False) as file:  # it imports
-                data = {key: file[key] for key in file.files}
+                data: dict[str, Any] = {key: file[key] for key in file.files}
             version = str(data.pop("format"))
             about = json.loads(str(data.pop("about")))
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError):
@@ -143,22 +144,24 @@ class History:
                 f"{path} has the format {version!r}, and this version of dipcourse reads "
                 f"{' and '.join(READABLE)}: load it with the version that wrote it."
             )
-        for key in ("frames", "means", "final", "mean"):
-            data[key] = _restored(key, data[key])
+        for name in PICTURES:
+            data[name] = _restored(name, data[name])
         return cls(**data, **about)
 
 
-def _rounded(pictures, rounding):
-    """Frames (F, C, H, W) as an array of JPEG texts; a float picture in whole grey levels."""
+def _stored(pictures: torch.Tensor, rounding: int | None) -> np.ndarray:
+    """The array that stands for frames (F, C, H, W) or a picture (1, C, H, W) in a file."""
+    if rounding is None:
+        return pictures.numpy()
     if pictures.dtype == torch.uint8:
-        return np.array([codec.to_even_jpeg(frame, rounding) for frame in pictures])
+        return np.array([codec.to_even_jpeg(frame, rounding) for frame in pictures])  # (F,)
     return images.levels(pictures).numpy()
 
 
-def _restored(key, array):
+def _restored(name: str, array: np.ndarray) -> torch.Tensor:
     """The tensor that an array of a file stands for."""
     if array.dtype.kind == "S":
-        return torch.stack([codec.decoded(data) for data in array])
+        return torch.stack([codec.decoded(data) for data in array])  # (F, C, H, W)
     tensor = torch.from_numpy(array)
-    whole_levels = key in ("final", "mean") and tensor.dtype == torch.uint8
+    whole_levels = name in ("final", "mean") and tensor.dtype == torch.uint8
     return images.from_levels(tensor) if whole_levels else tensor

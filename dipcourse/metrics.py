@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from dipcourse import images
 
 
-def mse(a, b, mask=None):
+def mse(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor | None = None) -> float:
     """Mean squared error.
 
     Args:
@@ -36,14 +36,14 @@ def mse(a, b, mask=None):
             f"the estimate has shape {tuple(a.shape)}, the reference {tuple(b.shape)}: "
             "compare pictures of one size"
         )
-    error = (a.detach().cpu().double() - b.detach().cpu().double()) ** 2
+    error = (a.detach().cpu().double() - b.detach().cpu().double()) ** 2  # (1, C, H, W)
     if mask is None:
         return error.mean().item()
-    weight = _weight(mask, (1, 1, *a.shape[2:]))
+    weight = _weight(mask, (1, 1, *a.shape[2:]))  # (1, 1, H, W)
     return ((weight * error).sum() / (weight.sum() * a.shape[1])).item()
 
 
-def _weight(mask, shape):
+def _weight(mask: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """The mask as numbers on the CPU, if it is one of that shape."""
     if not isinstance(mask, torch.Tensor):
         raise ValueError(f"the mask is a {type(mask).__name__}: give a tensor of shape {shape}")
@@ -57,7 +57,7 @@ def _weight(mask, shape):
     return weight
 
 
-def psnr(a, b, mask=None):
+def psnr(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor | None = None) -> float:
     """Peak signal-to-noise ratio of clip(a, 0, 1) against b, peak 1, all channels together.
 
     Args:
@@ -80,7 +80,7 @@ def psnr(a, b, mask=None):
     return round(-10 * torch.tensor(error, dtype=torch.float64).log10().item(), 4)
 
 
-def ssim(a, b, mask=None):
+def ssim(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor | None = None) -> float:
     """Structural similarity of clip(a, 0, 1) and b: Gaussian weights, σ = 1.5 pixels, range 1.
 
     Args:
@@ -105,8 +105,8 @@ def ssim(a, b, mask=None):
     mse(a, b, mask)  # the same demands on shapes and values
     if min(a.shape[2:]) < 11:
         raise ValueError(f"{a.shape[2]} × {a.shape[3]} pixels: SSIM needs at least 11 × 11")
-    mean, local = structural_similarity(
-        images.to_numpy(a),
+    mean, local = structural_similarity(  # a float, and (H, W, 3) or (H, W)
+        images.to_numpy(a),  # (H, W, 3) or (H, W)
         images.to_numpy(b),
         gaussian_weights=True,
         sigma=1.5,
@@ -117,13 +117,14 @@ def ssim(a, b, mask=None):
     )
     if mask is None:
         return float(mean)
-    inside = mask[0, 0, 5:-5, 5:-5].detach().cpu().numpy() > 0
+    inside = mask[0, 0, 5:-5, 5:-5].detach().cpu().numpy() > 0  # (H−10, W−10)
     if not inside.any():
         raise ValueError("the mask has ones only within 5 pixels of the border: SSIM sees none")
-    return float(local[5:-5, 5:-5][inside].mean(dtype=float))
+    chosen = local[5:-5, 5:-5][inside]  # (known pixels, 3) or (known pixels,)
+    return float(chosen.mean(dtype=float))
 
 
-def explained_energy(x_hat, x, bands=5):
+def explained_energy(x_hat: torch.Tensor, x: torch.Tensor, bands: int = 5) -> torch.Tensor:
     """How much of each frequency band of x is in x_hat: 1 − |F(x̂) − F(x)|² / |F(x)|².
 
     Args:
@@ -146,22 +147,27 @@ def explained_energy(x_hat, x, bands=5):
     >>> explained_energy(x, x)
     tensor([1., 1., 1., 1., 1.])
     """
-    mse(x_hat, x)
+    mse(x_hat, x)  # the same demands on shapes and values
     height, width = x.shape[2:]
-    rows = torch.fft.fftfreq(height)[:, None]
-    columns = torch.fft.rfftfreq(width)[None]
-    radius = (rows**2 + columns**2).sqrt() / 0.5
-    ring = (radius * bands).ceil().clamp(max=bands).long() - 1
-    # rfft2 holds one half of the plane; the other half has the same energy
-    twice = torch.full((1, width // 2 + 1), 2.0)
-    twice[:, 0] = 1
+    rows = torch.fft.fftfreq(height)[:, None]  # (H, 1)
+    columns = torch.fft.rfftfreq(width)[None]  # (1, W//2 + 1)
+    radius = (rows**2 + columns**2).sqrt() / 0.5  # (H, W//2 + 1), 1 at the Nyquist frequency
+    ring = (radius * bands).ceil().clamp(max=bands).long() - 1  # (H, W//2 + 1), −1 for the mean
+    target = torch.fft.rfft2(x.detach().float().cpu())  # (1, C, H, W//2 + 1)
+    wrong = torch.fft.rfft2(x_hat.detach().float().cpu()) - target  # (1, C, H, W//2 + 1)
+    times = _times(width)
+
+    def energy(spectrum: torch.Tensor) -> torch.Tensor:
+        power = (spectrum.abs() ** 2).sum((0, 1)) * times  # (H, W//2 + 1)
+        return torch.stack([power[ring == band].sum() for band in range(bands)])  # (bands,)
+
+    return 1 - energy(wrong) / energy(target).clamp_min(1e-12)  # (bands,)
+
+
+def _times(width: int) -> torch.Tensor:
+    """How often each column of rfft2 counts: it leaves out one half of the plane, with as much."""
+    times = torch.full((1, width // 2 + 1), 2.0)  # (1, W//2 + 1)
+    times[:, 0] = 1
     if width % 2 == 0:
-        twice[:, -1] = 1
-    target = torch.fft.rfft2(x.detach().float().cpu())
-    wrong = torch.fft.rfft2(x_hat.detach().float().cpu()) - target
-
-    def energy(spectrum):
-        power = (spectrum.abs() ** 2).sum((0, 1)) * twice
-        return torch.stack([power[ring == band].sum() for band in range(bands)])
-
-    return 1 - energy(wrong) / energy(target).clamp_min(1e-12)
+        times[:, -1] = 1
+    return times

@@ -1,5 +1,8 @@
 """The things whose parameters a fit changes: plain pixels, or the weights of a network."""
 
+from collections.abc import Iterable
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -8,6 +11,8 @@ from dipcourse import images
 from dipcourse._numbers import whole
 
 SLOPE = 0.2  # of LeakyReLU for negative values, as in the paper
+
+Skip = int | Literal["identity"]  # channels that lead across
 
 
 class PixelImage(nn.Module):
@@ -25,12 +30,12 @@ class PixelImage(nn.Module):
     torch.Size([1, 3, 8, 8])
     """
 
-    def __init__(self, start):
+    def __init__(self, start: torch.Tensor) -> None:
         super().__init__()
         self.pixels = nn.Parameter(images.require(start, "the start").detach().clone())
 
-    def forward(self, z):
-        return self.pixels
+    def forward(self, z: torch.Tensor | None) -> torch.Tensor:
+        return self.pixels  # (1, C, H, W)
 
 
 class UNet(nn.Module):
@@ -64,7 +69,14 @@ class UNet(nn.Module):
     torch.Size([1, 3, 17, 30])
     """
 
-    def __init__(self, in_channels, out_channels, widths=(128,) * 5, skip=4, upsample="bilinear"):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        widths: Iterable[int] = (128,) * 5,
+        skip: Skip | tuple[Skip, ...] | list[Skip] = 4,
+        upsample: str = "bilinear",
+    ) -> None:
         super().__init__()
         widths = tuple(widths)
         skips = tuple(skip) if isinstance(skip, tuple | list) else (skip,) * len(widths)
@@ -82,7 +94,7 @@ class UNet(nn.Module):
         entering, crossing = in_channels, []
         for width, across in zip(widths, skips, strict=True):
             self.down.append(nn.Sequential(block(entering, width, stride=2), block(width, width)))
-            self.skip.append(_skipping(entering, across))
+            self.skip.append(_skipping(entering, across))  # type: ignore[arg-type]  # it takes None
             crossing.append(entering if across == "identity" else across)
             entering = width
         for i, (width, across) in enumerate(zip(widths, crossing, strict=True)):
@@ -97,26 +109,31 @@ class UNet(nn.Module):
             )
         self.out = nn.Conv2d(widths[0], out_channels, 1)
 
-    def forward(self, z):
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
         _require_input(z, self.in_channels)
         height, width = z.shape[2:]
-        x = self._pad(z)
-        across = []
+        x = self._pad(z)  # (1, in_channels, H, W) with H and W that the scales divide
+        sides = []
         for down, skip in zip(self.down, self.skip, strict=True):
-            across.append(skip(x) if skip is not None else None)
-            x = down(x)
+            sides.append(None if skip is None else skip(x))  # (1, skip, H, W)
+            x = down(x)  # (1, w, H/2, W/2) with w, the width of this scale
         for enlarge, up in zip(reversed(self.enlarge), reversed(self.up), strict=True):
-            x, side = enlarge(x), across.pop()
-            x = up(x if side is None else torch.cat([side, x], dim=1))
-        return _picture(self.out(x))[:, :, :height, :width]
+            side = sides.pop()
+            x = enlarge(x)  # (1, w of the scale below, 2·H, 2·W)
+            if side is not None:
+                x = torch.cat([side, x], dim=1)  # (1, skip + w of the scale below, 2·H, 2·W)
+            x = up(x)  # (1, w, 2·H, 2·W)
+        x = _picture(self.out(x))  # (1, out_channels, H, W), still padded
+        return x[:, :, :height, :width]  # (1, out_channels, H, W), as large as z
 
-    def _pad(self, z):
+    def _pad(self, z: torch.Tensor) -> torch.Tensor:
         """To a multiple of 2^scales, and so large that the deepest level has 2 × 2 pixels."""
         step = 2 ** len(self.down)
-        height, width = (max(2 * step, -(-n // step) * step) for n in z.shape[2:])
+        height, width = (max(2 * step, _next_multiple(n, step)) for n in z.shape[2:])
         if (height, width) == z.shape[2:]:
             return z
-        return F.pad(z, (0, width - z.shape[3], 0, height - z.shape[2]), mode="replicate")
+        right, below = width - z.shape[3], height - z.shape[2]
+        return F.pad(z, (0, right, 0, below), mode="replicate")  # (1, in_channels, height, width)
 
 
 class ResNet(nn.Module):
@@ -144,22 +161,22 @@ class ResNet(nn.Module):
     torch.Size([1, 3, 17, 30])
     """
 
-    def __init__(self, in_channels, out_channels, width=32, blocks=8):
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 32, blocks: int = 8
+    ) -> None:
         super().__init__()
         if width < 1 or blocks < 1:
             raise ValueError(f"width={width}, blocks={blocks}: use at least 1 of each")
         self.in_channels = in_channels
         self.enter = block(in_channels, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(block(width, width), *block(width, width)[:2]) for _ in range(blocks)
-        )
+        self.blocks = nn.ModuleList(_residual(width) for _ in range(blocks))
         self.out = nn.Conv2d(width, out_channels, 3, padding=1, padding_mode="reflect")
 
-    def forward(self, z):
-        x = self.enter(_require_input(z, self.in_channels))
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = self.enter(_require_input(z, self.in_channels))  # (1, width, H, W)
         for change in self.blocks:
-            x = x + change(x)
-        return _picture(self.out(x))
+            x = x + change(x)  # (1, width, H, W)
+        return _picture(self.out(x))  # (1, out_channels, H, W)
 
 
 class DeepDecoder(nn.Module):
@@ -191,23 +208,26 @@ class DeepDecoder(nn.Module):
     torch.Size([1, 3, 96, 64])
     """
 
-    def __init__(self, in_channels, out_channels, width=64, scales=5):
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 64, scales: int = 5
+    ) -> None:
         super().__init__()
         if width < 1 or scales < 1:
             raise ValueError(f"width={width}, scales={scales}: use at least 1 of each")
         self.in_channels = in_channels
-        layers = []
+        layers: list[nn.Module] = []
         for entering in (in_channels,) + (width,) * (scales - 1):
             mix = nn.Conv2d(entering, width, 1, bias=False)
             layers += [mix, _enlarging(width, "bilinear"), nn.ReLU(), nn.BatchNorm2d(width)]
         self.body = nn.Sequential(*layers)
         self.out = nn.Conv2d(width, out_channels, 1, bias=False)
 
-    def forward(self, z):
-        return _picture(self.out(self.body(_require_input(z, self.in_channels))))
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = self.body(_require_input(z, self.in_channels))  # (1, width, H·2^scales, W·2^scales)
+        return _picture(self.out(x))  # (1, out_channels, H·2^scales, W·2^scales)
 
 
-def block(entering, leaving, kernel=3, stride=1):
+def block(entering: int, leaving: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, BatchNorm, LeakyReLU: the brick of the U-Net.
 
     Args:
@@ -224,7 +244,8 @@ def block(entering, leaving, kernel=3, stride=1):
     >>> block(3, 8, stride=2)(torch.rand(1, 3, 8, 8)).shape
     torch.Size([1, 8, 4, 4])
     """
-    border = "reflect" if kernel > 1 else "zeros"  # of width 0: "reflect" would copy the picture
+    # Without a border, "reflect" would copy the picture.
+    border: Literal["reflect", "zeros"] = "reflect" if kernel > 1 else "zeros"
     return nn.Sequential(
         nn.Conv2d(entering, leaving, kernel, stride, kernel // 2, padding_mode=border),
         nn.BatchNorm2d(leaving),
@@ -232,29 +253,40 @@ def block(entering, leaving, kernel=3, stride=1):
     )
 
 
-def _require_input(z, channels):
+def _residual(width: int) -> nn.Sequential:
+    """What a residual block adds: two bricks, of the second without the LeakyReLU."""
+    first = block(width, width)
+    convolution, normalisation, _ = block(width, width)
+    return nn.Sequential(first, convolution, normalisation)
+
+
+def _require_input(z: torch.Tensor | None, channels: int) -> torch.Tensor:
     if z is None or z.ndim != 4 or z.shape[1] != channels:
         got = None if z is None else tuple(z.shape)
         raise ValueError(f"z has shape {got}, needed is (1, {channels}, H, W)")
     return z
 
 
-def _picture(x):
+def _picture(x: torch.Tensor) -> torch.Tensor:
     # float32 before the sigmoid: bfloat16 would leave about 8 bits a value
     return torch.sigmoid(x.float())
 
 
-def _is_skip(skip):
+def _next_multiple(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _is_skip(skip: object) -> bool:
     return skip == "identity" or (isinstance(skip, int) and skip >= 0)
 
 
-def _skipping(channels, skip):
+def _skipping(channels: int, skip: Skip) -> nn.Module | None:
     if skip == "identity":
         return nn.Identity()
     return block(channels, skip, kernel=1) if skip else None
 
 
-def _enlarging(channels, upsample):
+def _enlarging(channels: int, upsample: str) -> nn.Module:
     if upsample == "transposed":
         return nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
     return nn.Upsample(
@@ -262,7 +294,14 @@ def _enlarging(channels, upsample):
     )
 
 
-def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
+def fixed_input(
+    channels: int,
+    height: int,
+    width: int,
+    seed: int = 0,
+    kind: str = "uniform",
+    scale: float = 0.1,
+) -> torch.Tensor:
     """The input z of the network, drawn once and never changed.
 
     Args:
@@ -292,12 +331,13 @@ def fixed_input(channels, height, width, seed=0, kind="uniform", scale=0.1):
     generator = torch.Generator().manual_seed(whole("seed", seed, 0) + 2**31)
     shape = (1, channels, height, width)
     if kind == "uniform":
-        return scale * torch.rand(shape, generator=generator)
+        return scale * torch.rand(shape, generator=generator)  # (1, channels, H, W)
     if kind == "normal":
-        return scale * torch.randn(shape, generator=generator)
+        return scale * torch.randn(shape, generator=generator)  # (1, channels, H, W)
     if kind == "grid":
         if channels != 2:
             raise ValueError(f"channels={channels}: a grid has 2, the row and the column")
-        axes = torch.linspace(0, 1, height), torch.linspace(0, 1, width)
-        return scale * torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+        axes = torch.linspace(0, 1, height), torch.linspace(0, 1, width)  # (H,) and (W,)
+        row_and_column = torch.meshgrid(*axes, indexing="ij")  # twice (H, W)
+        return scale * torch.stack(row_and_column)[None]  # (1, 2, H, W)
     raise ValueError(f"kind={kind!r}: use 'uniform', 'normal' or 'grid'")

@@ -5,7 +5,7 @@ import torch
 from dipcourse import images
 
 
-def total_variation(x, eps=1e-3):
+def total_variation(x: torch.Tensor, eps: float = 1e-3) -> torch.Tensor:
     """Isotropic total variation: Σ √(dx² + dy² + ε²) over channels, i ≤ H − 2 and j ≤ W − 2.
 
     Args:
@@ -30,5 +30,5 @@ def total_variation(x, eps=1e-3):
     if eps <= 0:
         raise ValueError(f"eps={eps}: use a small positive number such as 1e-3")
     right = x[:, :, :-1, 1:] - x[:, :, :-1, :-1]  # (1, C, H−1, W−1)
-    down = x[:, :, 1:, :-1] - x[:, :, :-1, :-1]
-    return torch.sqrt(right**2 + down**2 + eps**2).sum()
+    down = x[:, :, 1:, :-1] - x[:, :, :-1, :-1]  # (1, C, H−1, W−1)
+    return torch.sqrt(right**2 + down**2 + eps**2).sum()  # ()

@@ -5,13 +5,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from dipcourse.history import History
 
 FOLDER = Path(__file__).parent / "_recordings"
 
+Table = dict[str, Any]  # what a JSON file of results holds, with "rows", a list of dicts
 
-def load(name):
+
+def load(name: str) -> History:
     """A recorded fit.
 
     Args:
@@ -34,7 +37,7 @@ def load(name):
     return History.load(_find(name, ".npz", "fit"))
 
 
-def table(name):
+def table(name: str) -> Table:
     """A recorded table of results.
 
     Args:
@@ -48,11 +51,15 @@ def table(name):
         ValueError: there is no such table; the message lists those that there are.
 
     Built in lesson 04 (used).
+
+    >>> table("04_tricks")["scale"]
+    'laptop'
     """
-    return json.loads(_find(name, ".json", "table").read_text(encoding="utf-8"))
+    recorded: Table = json.loads(_find(name, ".json", "table").read_text(encoding="utf-8"))
+    return recorded
 
 
-def about(recorded):
+def about(recorded: History | Table) -> str:
     """One line that says where a recorded fit or table comes from.
 
     Args:
@@ -80,7 +87,7 @@ def about(recorded):
     )
 
 
-def text(table):
+def text(table: Table) -> str:
     """The rows of a table as lines of text in columns.
 
     Args:
@@ -103,11 +110,13 @@ def text(table):
     return "\n".join(lines)
 
 
-def _cell(value):
-    return f"{value:.2f}" if isinstance(value, float) else "" if value is None else str(value)
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _find(name, suffix, kind):
+def _find(name: str, suffix: str, kind: str) -> Path:
     path = FOLDER / f"{name}{suffix}"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob(f"*{suffix}"))) or "none"

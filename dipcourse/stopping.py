@@ -5,11 +5,13 @@ Only ``oracle`` needs the clean picture. Frames are kept at some steps only:
 """
 
 import numpy as np
+import torch
 
 from dipcourse import metrics
+from dipcourse.history import History
 
 
-def discrepancy(history, sigma):
+def discrepancy(history: History, sigma: float) -> int:
     """The first step whose loss is not above σ²: from there on, the fit copies noise.
 
     Args:
@@ -32,11 +34,11 @@ def discrepancy(history, sigma):
     """
     if not 0 < sigma <= 1:
         raise ValueError(f"sigma={sigma}: give it in [0, 1] units, 25 grey levels are 25/255")
-    below = np.flatnonzero(history.loss <= sigma**2)
+    below = np.flatnonzero(history.loss <= sigma**2)  # (steps not above,)
     return int(below[0]) if below.size else len(history.loss) - 1
 
 
-def held_out(history, patience=100, smooth=10):
+def held_out(history: History, patience: int = 100, smooth: int = 10) -> int:
     """The step with the smallest error on values that the fit did not see.
 
     Args:
@@ -60,13 +62,13 @@ def held_out(history, patience=100, smooth=10):
         raise ValueError("nothing was held out: call fit with holdout=mask, ones where to hold out")
     if smooth < 1:
         raise ValueError(f"smooth={smooth}: use at least 1 step")
-    total = np.cumsum(history.held_out, dtype=float)
-    total[smooth:] -= total[:-smooth].copy()
+    total = np.cumsum(history.held_out, dtype=float)  # (N,), from step 0 on
+    total[smooth:] -= total[:-smooth].copy()  # of the last smooth steps alone
     total[: smooth - 1] = np.nan  # the window is not full
-    return _lowest(total / smooth, patience)
+    return lowest(total / smooth, patience)
 
 
-def windowed_variance(history, patience=100, warm_up=100):
+def windowed_variance(history: History, patience: int = 100, warm_up: int = 100) -> int:
     """The step at which the outputs change least (ES-WMV): after it, they begin to copy noise.
 
     Args:
@@ -92,10 +94,12 @@ def windowed_variance(history, patience=100, warm_up=100):
     """
     if history.variance is None:
         raise ValueError("no variance was recorded: call fit with window=, such as window=50")
-    return _lowest(history.variance, patience, warm_up)
+    return lowest(history.variance, patience, warm_up)
 
 
-def oracle(history, x, mean=False, mask=None):
+def oracle(
+    history: History, x: torch.Tensor, mean: bool = False, mask: torch.Tensor | None = None
+) -> int:
     """The kept step with the best PSNR. It needs the clean picture: no rule, but their measure.
 
     Args:
@@ -112,8 +116,6 @@ def oracle(history, x, mean=False, mask=None):
 
     Built in lesson 07.
 
-    >>> import torch
-    >>> from dipcourse.history import History
     >>> frames = torch.tensor([0, 99, 200], dtype=torch.uint8).view(3, 1, 1, 1).expand(-1, 3, 8, 8)
     >>> last = torch.zeros(1, 3, 8, 8)
     >>> history = History(np.ones(9), np.array([0, 4, 8]), frames, frames, last, last, seconds=1)
@@ -124,8 +126,28 @@ def oracle(history, x, mean=False, mask=None):
     return int(history.steps[np.argmax(scores)])
 
 
-def _lowest(values, patience, warm_up=0):
-    """The step of the smallest value that is found before none is lower for ``patience`` steps."""
+def lowest(values: np.ndarray, patience: int, warm_up: int = 0) -> int:
+    """The step of the smallest value that is found before none is lower for ``patience`` steps.
+
+    The search that ``held_out`` and ``windowed_variance`` share. It never looks ahead: a lower
+    value that comes after it gave up changes nothing.
+
+    Args:
+        values: array (N,), one value for each step; NaN where there is none yet.
+        patience: the search ends when no value was lower for so many steps.
+        warm_up: steps that are passed over first.
+
+    Returns:
+        An int; the first step with the smallest value that was seen.
+
+    Raises:
+        ValueError: settings out of range, or no value after the warm-up.
+
+    Built in lesson 07.
+
+    >>> lowest(np.array([0.4, 0.2, 0.3, 0.5, 0.1]), patience=2)
+    1
+    """
     if patience < 1 or warm_up < 0:
         raise ValueError(f"patience={patience}, warm_up={warm_up}: use at least 1 and 0 steps")
     best = None

@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,14 @@ def test_grid_holds_row_and_column():
     grid = nets.fixed_input(2, 5, 9, kind="grid", scale=1)
     assert torch.equal(grid[0, 0, :, 3], torch.linspace(0, 1, 5))
     assert torch.equal(grid[0, 1, 2], torch.linspace(0, 1, 9))
+
+
+@pytest.mark.parametrize("room", [nets, degrade])
+def test_each_network_and_operator_says_the_shape_of_its_answer(room):
+    for name, kind in inspect.getmembers(room, inspect.isclass):
+        if issubclass(kind, torch.nn.Module):
+            answer = inspect.getsource(kind.forward).rstrip().splitlines()[-1]
+            assert "  # (1, " in answer, f"{name}.forward"
 
 
 @pytest.mark.parametrize(

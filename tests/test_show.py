@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from PIL import Image
 
 from dipcourse import images, live, metrics, player, show
 from dipcourse.history import History
+from dipcourse.show import panels, sizes
 
 
 def noise(*shape, seed=0):
@@ -31,14 +33,14 @@ def pixels(picture):
     """The figure as an array (height, width, 3), its gap and the density, in device pixels."""
     with Image.open(io.BytesIO(picture.png)) as file:
         density = file.info["dpi"][0] / 100
-        return np.asarray(file.convert("RGB")), round(show.GAP * density), density
+        return np.asarray(file.convert("RGB")), round(panels.GAP * density), density
 
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The matplotlib figures that are made."""
-    seen, finish = [], show._finish
-    monkeypatch.setattr(show, "_finish", lambda f, *rest: seen.append(f) or finish(f, *rest))
+    """The figures of Matplotlib that are written."""
+    seen, write = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: seen.append(f) or write(f, *a, **k))
     return seen
 
 
@@ -73,7 +75,7 @@ def test_differences_have_zero_in_grey():
     d[:, :, :, 8:] = -0.1
     picture = show.images({"difference": d}, limits=(-0.2, 0.2))
     array, gap, density = pixels(picture)
-    row = array[-gap - round(1.35 * show.FONT * density) - 40]
+    row = array[-gap - round(panels.LINE * density) - 40]
     assert set(row[gap + 5]) <= {127, 128}
     assert set(row[-gap - 5]) <= {63, 64}
     assert "black: −0.2 or less, grey: 0, white: 0.2 or more" in picture.alt
@@ -102,7 +104,7 @@ def test_legible_in_a_notebook(figures, count, size):
     titles = [f"a title of some length, number {i}" for i in range(count)]
     picture = show.images(dict.fromkeys(titles, noise(1, size, size)))
     width = int(re.search(r'width="(\d+)"', picture.html)[1])
-    assert width <= 1.02 * show.WIDTH
+    assert width <= 1.02 * sizes.WIDTH
     (figure,) = figures
     per_point = width / figure.get_size_inches()[0] / 72
     assert all(text.get_fontsize() * per_point >= 12 for text in figure.texts)
@@ -125,6 +127,12 @@ def test_zoom_shows_the_square_enlarged():
     array, gap, _ = pixels(show.images({"x": x}, zoom=(8, 16, 8)))
     side = array.shape[1] - 2 * gap
     assert (array[-gap - side : -gap, gap:-gap] == 255).all()
+
+
+def test_zoom_frames_the_square_in_the_whole_picture(figures):
+    show.images({"x": noise(1, 32, 32), "y": noise(1, 32, 32)}, zoom=(8, 16, 9))
+    frames = [[patch.get_bbox().bounds for patch in axes.patches] for axes in figures[0].axes]
+    assert frames == [[(15.5, 7.5, 9, 9)] * 2] * 2 + [[]] * 2
 
 
 def test_background_is_white_with_a_margin():
@@ -254,7 +262,7 @@ def test_a_figure_keeps_no_more_than_it_shows():
     """A lesson shows thirty figures, and a notebook holds on to them."""
     picture = show.images({"large": torch.zeros(1, 1, 2000, 4000)}, display=False)
     (row,) = picture._draw.args[0]
-    assert row[0].array.nbytes <= 3 * show.FINEST * show.FINEST / 2
+    assert row[0].array.nbytes <= 3 * panels.FINEST * panels.FINEST / 2
     array, gap, _ = pixels(picture)
     assert (array.shape[0] - 2 * gap) == pytest.approx((array.shape[1] - 2 * gap) / 2, abs=60)
 
@@ -332,6 +340,12 @@ def test_curves_differ_by_more_than_colour(figures):
         "PSNR (needs the clean image): from 2 at 0 to 1 at 99; other: from 1 at 0 to 3 at 99; "
         "marked: stopped at 40; marked: best at 90."
     )
+
+
+def test_marks_side_by_side_can_be_read(figures):
+    show.curves({"loss": np.geomspace(1, 1e-3, 100)}, mark={"stopped": 40, "best": 42})
+    first, second = (text.get_window_extent() for text in figures[0].axes[0].texts)
+    assert not first.overlaps(second)
 
 
 def test_curves_with_gaps_and_many_labels(figures):
@@ -442,6 +456,9 @@ def test_shown_once_in_a_notebook(tmp_path):
 
 
 def test_captions_stay_over_their_picture():
-    heading = show._heading("half of the pixels, step 500", "24.4 dB on hidden pixels", 20)
-    assert max(map(len, heading.split("\n"))) <= 20
-    assert heading.replace("\n", " ") == "half of the pixels, step 500 24.4 dB on hidden pixels"
+    title, caption = "half of the pixels, step 500", "24.4 dB on hidden pixels"
+    x = noise(3, 96, 96)
+    panel = panels.panel_of(x, title, caption)
+    heading = panels.draw([[panel] * 5]).texts[0].get_text()
+    assert max(map(len, heading.split("\n"))) <= 21
+    assert heading.replace("\n", " ") == f"{title} {caption}"

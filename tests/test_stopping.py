@@ -66,6 +66,13 @@ def test_no_rule_looks_ahead():
         assert rule(history(**{key: changed}), 100) == whole
 
 
+def test_the_lowest_of_equal_values_is_the_first():
+    values = np.array([np.nan, 0.1, 0.4, 0.2, 0.2, 0.3])
+    assert stopping.lowest(values, patience=9) == 1
+    assert stopping.lowest(values, patience=9, warm_up=2) == 3
+    assert isinstance(stopping.lowest(values, patience=9), int)
+
+
 def test_windowed_variance_passes_over_the_window_and_the_warm_up():
     variance = dip(0.5, 200)
     variance[:30] = np.nan

@@ -10,9 +10,11 @@ import torch
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
+from matplotlib.figure import Figure
 
-from dipcourse import _text, degrade, live_view, player, show
+from dipcourse import _text, degrade, player, show
 from dipcourse.history import History
+from dipcourse.live import sight
 
 ADD_NEW_FONTS = _text._add_new_fonts.__wrapped__  # without its memory
 NOWHERE = "\U0003abcd"  # a character that is none
@@ -64,9 +66,9 @@ def squares():
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The matplotlib figures that are made."""
-    seen, finish = [], show._finish
-    monkeypatch.setattr(show, "_finish", lambda f, *rest: seen.append(f) or finish(f, *rest))
+    """The figures of Matplotlib that are written."""
+    seen, write = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: seen.append(f) or write(f, *a, **k))
     return seen
 
 
@@ -149,7 +151,7 @@ def test_pages_escape_what_they_are_given():
         player.compare(X, X.flip(3), labels=(title, title), title=title),
         show.images({title: X}),
     ]
-    for html in [*(page.html for page in pages), live_view.view(title, {title: X}, [2, 1])]:
+    for html in [*(page.html for page in pages), sight.view(title, {title: X}, [2, 1])]:
         assert "<b>" not in html
         assert "&lt;b&gt;" in html
 
