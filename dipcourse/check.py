@@ -1,10 +1,12 @@
 """Self-check for exercises: says what differs, and never stops Run All."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 
-def expect(name, got, want, tol=1e-4):
+def expect(name: str, got: object | Callable[[], object], want: object, tol: float = 1e-4) -> None:
     """Compare your result with the reference and print one line about it.
 
     Args:
@@ -30,7 +32,7 @@ def expect(name, got, want, tol=1e-4):
     """
     try:
         mine = got() if callable(got) else got
-        right, words = _compare(mine, want, tol)
+        right, words = compare(mine, want, tol)
     except NotImplementedError as error:
         print(f"⬜ {name}: not written yet{f' ({_line(error)})' if str(error) else ''}")
     except (Exception, SystemExit) as error:
@@ -39,11 +41,25 @@ def expect(name, got, want, tol=1e-4):
         print(f"✅ {name}: right. {words}" if right else f"❌ {name}: wrong. {words}")
 
 
-def _compare(mine, want, tol):
-    """Whether the two agree, and a sentence that says why or why not."""
+def compare(mine: object, want: object, tol: float) -> tuple[bool, str]:
+    """Whether a result agrees with a reference, and a sentence that says why or why not.
+
+    Args:
+        mine: the result.
+        want: the reference: a number, bool, string, shape, tensor or array.
+        tol: the largest difference allowed between two numbers (in their own unit).
+
+    Returns:
+        (whether they agree, words about both).
+
+    Built in lesson 00 (used).
+
+    >>> compare(4.5, 4, tol=0.1)
+    (False, 'mine 4.5, reference 4, largest difference 0.5 (0.1 allowed)')
+    """
     if mine is None and want is not None:
         return False, "mine is None: does your function end with return?"
-    a, b = _numbers(mine), _numbers(want)
+    a, b = numbers(mine), numbers(want)
     if b is None:
         same = type(mine) is type(want) and mine == want
         return same, f"mine {mine!r}, reference {want!r}"
@@ -68,12 +84,24 @@ def _compare(mine, want, tol):
     return bool(gap[worst] <= tol), words
 
 
-def _line(error):
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _numbers(value):
-    """The value as an array of numbers, or None if it is something else."""
+def numbers(value: object) -> np.ndarray | None:
+    """The value as an array of numbers, or None if it is something else.
+
+    Args:
+        value: a number, a tensor, an array, or lists of numbers.
+
+    Returns:
+        Array of the value's shape: float64, or complex128 for complex numbers.
+
+    Built in lesson 00 (used).
+
+    >>> numbers(torch.tensor([1, 2])), numbers("two")
+    (array([1., 2.]), None)
+    """
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().to(torch.complex128 if value.is_complex() else torch.float64)
         return value.numpy()
@@ -86,7 +114,7 @@ def _numbers(value):
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
-def _shape(value, array):
+def _shape(value: object, array: np.ndarray) -> str:
     if array.ndim == 0:
         return f"the single number {_show(array)}"
     if isinstance(value, tuple | list) and array.ndim == 1 and array.size <= 8:
@@ -94,7 +122,7 @@ def _shape(value, array):
     return f"shape {array.shape}"
 
 
-def _show(array):
+def _show(array: np.ndarray) -> str:
     if array.ndim:
         return f"has shape {array.shape}"
     return f"{array:.6g}" if abs(array) < 1e4 else f"{array:,.10g}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from dipcourse import assignment
+from dipcourse.assignment import board
 from tools import assignments, notebooks
 
 ROOT = notebooks.ROOT
@@ -126,8 +126,8 @@ def plain_scores(notebook, answers, only=(), names=()):
     The cells run as in a grader's kernel, in order and in one name space, which begins with
     ``names``; those to look at and to hand in are left out. ``only``: these test cells alone.
     """
-    space, scores, strict = {"__name__": "notebook", **dict(names)}, {}, assignment.strict
-    assignment.strict = True
+    space, scores, strict = {"__name__": "notebook", **dict(names)}, {}, board.strict
+    board.strict = True
     try:
         for cell in answered(notebook, answers).cells:
             if cell.cell_type != "code" or cell.id.startswith(("try-", "hand-in")):
@@ -137,7 +137,7 @@ def plain_scores(notebook, answers, only=(), names=()):
             elif not only or cell.id in only:
                 scores[cell.id] = _score(cell, space)
     finally:
-        assignment.strict = strict
+        board.strict = strict
     return scores
 
 

@@ -1,56 +1,30 @@
-"""What is graded without nbgrader: many answers quickly, and what submit_check would say."""
+"""What is graded without nbgrader: many answers quickly, and what submit_check would say.
+
+A new process imports torch once and does the work in forks: a second for each.
+"""
 
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from course import ROOT
+from course import ROOT, plain_scores
 
-from dipcourse import handin
 from dipcourse.grading import ENVIRONMENT
-from tools import assignments
+from dipcourse.handin import fresh as fresh_start
+from dipcourse.handin import ipynb
+from tools import assignments, notebooks
 
-#: What nbgrader would find, in forks like those below: `plain_scores` of each file's answers.
-PLAIN = """
-import json, os, signal, sys
-from pathlib import Path
-from course import plain_scores
-from tools import notebooks
-source = notebooks.read(Path(sys.argv[1]))
-for task in map(Path, sys.argv[2:]):
-    child = os.fork()
-    if child == 0:
-        signal.alarm(300)
-        scores = plain_scores(source, json.loads(task.read_text("utf-8")))
-        said = {c: [type(s).__name__, str(s)] if isinstance(s, Exception) else s
-                for c, s in scores.items()}
-        task.with_suffix(".answer").write_text(json.dumps(said), "utf-8")
-        os._exit(0)
-    os.waitpid(child, 0)
-"""
-
-#: submit_check's run, in a fork of one process that has imported torch: a second for each.
-WARM = """
-import os, signal, sys
-from dipcourse import assignment, degrade, fit, handin, images, metrics, nets, priors, show
-import torch._dynamo
-for task in sys.argv[1:]:
-    child = os.fork()
-    if child == 0:
-        signal.alarm(60)
-        sys.argv = ["", task, task + ".answer"]
-        exec(handin._FRESH, {"__name__": "fresh"})
-        os._exit(0)
-    os.waitpid(child, 0)
-"""
+START = "import sys, fresh; fresh.{}(sys.argv[1:])"
 
 
 def plainly(source, answers):
-    """Scores without nbgrader, in forks of one process that has imported torch.
+    """Scores without nbgrader.
 
     Args:
         source: path of the notebook with solutions and hidden tests.
@@ -63,16 +37,9 @@ def plainly(source, answers):
         tasks = [Path(folder) / str(number) for number in range(len(answers))]
         for task, answer in zip(tasks, answers, strict=True):
             task.write_text(json.dumps(answer), encoding="utf-8")
-        places = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
-        grading = {"NBGRADER_EXECUTION": "autograde", "PYTHONPATH": os.pathsep.join(places)}
-        subprocess.run(
-            [sys.executable, "-c", PLAIN, str(source), *map(str, tasks)],
-            cwd=folder,
-            env=os.environ | ENVIRONMENT | grading,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        return [json.loads(task.with_suffix(".answer").read_text("utf-8")) for task in tasks]
+        environment = ENVIRONMENT | {"NBGRADER_EXECUTION": "autograde"}
+        assert new_process(grade, [source, *tasks], folder, environment).wait() == 0
+        return [json.loads(answer_of(task).read_text("utf-8")) for task in tasks]
 
 
 def fresh(files):
@@ -81,32 +48,83 @@ def fresh(files):
     with tempfile.TemporaryDirectory() as folder:
         tasks = {}
         for number, file in enumerate(files):
-            notebook = handin.read_notebook(file) or {"cells": []}
-            cells = [c for c in handin.code_cells(notebook) if not c[0].startswith("try-")]  # slow
+            notebook = ipynb.read(file) or {"cells": []}
+            cells = [c for c in ipynb.code_cells(notebook) if not c[0].startswith("try-")]  # slow
             tasks[file] = Path(folder) / str(number)
             tasks[file].write_text(json.dumps(cells), encoding="utf-8")
-        environment = (
-            os.environ
-            | handin.fresh_environment(folder)
-            | {"OMP_NUM_THREADS": "1", "DIPCOURSE_SCALE": "smoke"}
-        )
+        environment = fresh_start.environment(folder) | {
+            "OMP_NUM_THREADS": "1",
+            "DIPCOURSE_SCALE": "smoke",
+        }
         halves = [list(tasks.values())[half::2] for half in range(2)]
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", WARM, *map(str, half)],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-            for half in halves
-        ]
+        processes = [new_process(run_cells, half, folder, environment) for half in halves]
         for process in processes:
             assert process.wait() == 0
         for file, task in tasks.items():
-            answer = task.with_suffix(".answer")
+            answer = answer_of(task)
             said[file] = json.loads(answer.read_text("utf-8")) if answer.exists() else None
     return said
+
+
+def answer_of(task: Path) -> Path:
+    """The file in which a new process answers a task's."""
+    return task.with_suffix(".answer")
+
+
+def new_process(
+    function: Callable[[list[str]], None],
+    arguments: Iterable[str | Path],
+    folder: str,
+    environment: dict[str, str],
+) -> subprocess.Popen:
+    """Start a function of this module, with a list of words, in a new process."""
+    places = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, "-c", START.format(function.__name__), *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(places)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def grade(arguments: list[str]) -> None:
+    """What nbgrader would find: ``plain_scores`` of a source with the answers in each file."""
+    source = notebooks.read(Path(arguments[0]))
+
+    def one(task: Path) -> None:
+        scores = plain_scores(source, json.loads(task.read_text("utf-8")))
+        said = {
+            cell: [type(score).__name__, str(score)] if isinstance(score, Exception) else score
+            for cell, score in scores.items()
+        }
+        answer_of(task).write_text(json.dumps(said), "utf-8")
+
+    in_forks(one, arguments[1:], seconds=300)
+
+
+def run_cells(tasks: list[str]) -> None:
+    """The run from a fresh start that submit_check makes, of the cells in each file."""
+    import torch._dynamo  # noqa: F401
+
+    from dipcourse import assignment, degrade, fit, images, metrics, nets, priors, show  # noqa: F401
+
+    def one(task: Path) -> None:
+        sys.argv = ["", str(task), str(answer_of(task))]
+        exec(fresh_start.CODE, {"__name__": "fresh"})
+
+    in_forks(one, tasks, seconds=60)
+
+
+def in_forks(one: Callable[[Path], None], tasks: list[str], seconds: int) -> None:
+    """Do each task in a fork of this process, which may take so long."""
+    for task in tasks:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(seconds)
+            one(Path(task))
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 def in_hidden(error):

@@ -1,10 +1,15 @@
 """The helpers of test cells: what they accept, what they say, and that nobody can bend them."""
 
+import ast
 import functools
+import importlib
 import linecache
 import math
 import os
+import pkgutil
 import re
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -13,7 +18,9 @@ import torch
 import dipcourse
 from dipcourse import assignment, check, degrade, nets
 from dipcourse import metrics as mm
+from dipcourse.assignment import board, demands, origin, stage
 from dipcourse.grading import guard
+from tools import assignments, notebooks
 
 
 def message(call, *arguments, **options):
@@ -222,7 +229,7 @@ def test_own_judges_objects_and_not_names():
     partial = functools.partial(mm.psnr, 1)
     hidden = (unrecorded, wrapped, another, Callable(), imports, imports_the_package, default)
     for wrong in (*hidden, partial):
-        assignment._asked.clear()
+        origin.asked.clear()
         assert "uses dipcourse.metrics" in message(assignment.own, wrong)
 
 
@@ -273,8 +280,8 @@ def test_given_puts_names_back(monkeypatch):
 
 
 def test_visible_reports_and_never_raises(capsys, monkeypatch):
-    monkeypatch.setattr(assignment, "strict", False)
-    monkeypatch.setattr(assignment, "tests", {})
+    monkeypatch.setattr(board, "strict", False)
+    monkeypatch.setattr(board, "tests", {})
 
     @assignment.visible("1 right")
     def right():
@@ -308,7 +315,7 @@ def test_visible_reports_and_never_raises(capsys, monkeypatch):
 
 
 def test_visible_raises_under_the_grader(monkeypatch):
-    monkeypatch.setattr(assignment, "strict", True)
+    monkeypatch.setattr(board, "strict", True)
 
     def wrong():
         assignment.near("it", 1, 2)
@@ -323,17 +330,17 @@ def test_attempt_is_for_students_alone(monkeypatch, capsys):
     def stub():
         raise NotImplementedError
 
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
     assignment.attempt(stub)
     assert "write the function above first" in capsys.readouterr().out.lower()
-    monkeypatch.setattr(assignment, "strict", True)
+    monkeypatch.setattr(board, "strict", True)
     assignment.attempt(lambda: 1 / 0)
 
 
 @pytest.mark.parametrize("error", [KeyError("?"), AssertionError(), SystemExit(), RecursionError()])
 def test_attempt_says_what_went_wrong_and_stops_nobody(monkeypatch, capsys, error):
     """In words, with the line of the notebook, whatever a student's function raises."""
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
     file = "<ipython-input-7>"
     source = "def mine():\n    raise error\n"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
@@ -347,7 +354,7 @@ def test_attempt_says_what_went_wrong_and_stops_nobody(monkeypatch, capsys, erro
 
 
 def test_attempt_leaves_an_interrupt_alone(monkeypatch):
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
 
     def interrupted():
         raise KeyboardInterrupt
@@ -358,7 +365,7 @@ def test_attempt_leaves_an_interrupt_alone(monkeypatch):
 
 def test_every_line_has_a_word(monkeypatch, capsys):
     """Where a font has no ✅, ❌ and ⬜, all three are the same empty box."""
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
 
     def raises(error):
         raise error
@@ -376,8 +383,9 @@ def test_every_line_has_a_word(monkeypatch, capsys):
 @pytest.fixture
 def notebook(monkeypatch):
     """The name space of a notebook, and how to run a cell in it."""
-    monkeypatch.setattr(assignment, "strict", True)
-    monkeypatch.setattr(assignment, "_stage", (None, {}))
+    monkeypatch.setattr(board, "strict", True)
+    monkeypatch.setattr(stage, "under_test", "")
+    monkeypatch.setattr(stage, "stand_ins", {})
     space = {"__name__": "notebook", "assignment": assignment, "torch": torch}
 
     def run(source):
@@ -469,17 +477,15 @@ def test_own_looks_through_what_alone_puts_around_a_function(notebook):
         "@assignment.hidden('it')\ndef _it():\n    assignment.own(denoise_tv)\n"
     )
     notebook(cell.format("def denoise_tv(y):\n    return total_variation(y)"))
-    imported = (
-        "def denoise_tv(y):\n    from dipcourse import {0} as m\n    return m.total_variation"
-    )
-    for module in ("priors", "_ours"):
+    imported = "def denoise_tv(y):\n    import dipcourse.{0} as m\n    return m.total_variation"
+    for module in ("priors", "assignment.ours"):
         assert f"dipcourse.{module}" in message(notebook, cell.format(imported.format(module)))
-    borrowed = "from dipcourse._ours import denoise_tv"
-    assert "comes from dipcourse._ours" in message(notebook, cell.format(borrowed))
+    borrowed = "from dipcourse.assignment.ours import denoise_tv"
+    assert "comes from dipcourse.assignment.ours" in message(notebook, cell.format(borrowed))
 
 
 def test_hidden_raises_everywhere(monkeypatch):
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
     assert message(assignment.hidden("a word"), lambda: assignment.near("it", 1, 2)).startswith(
         "a hidden test, a word: it: mine 1"
     )
@@ -498,11 +504,11 @@ def test_guard_puts_everything_back():
         torch.mean = numpy.mean = math.sqrt = assignment.near = always
         torch.Tensor.item = torch.Tensor.__sub__ = always
         near.__code__ = (lambda what, got, want, tol=1: None).__code__
-        assignment.strict = None
+        board.strict = None
         del os.environ["NBGRADER_EXECUTION"]
         replaced = set(restore())
         assert {"torch.mean", "dipcourse.assignment.near", "Tensor.item", "math.sqrt"} <= replaced
-        assert "dipcourse.assignment.strict" in replaced
+        assert "dipcourse.assignment.board.strict" in replaced
         assert restore() == []
         assert torch.mean is mean
         assert assignment.near is near
@@ -510,9 +516,66 @@ def test_guard_puts_everything_back():
         assert numpy.mean([1, 3]) == 2
         assert math.sqrt(4) == 2
         assert (torch.tensor(3.0) - torch.tensor(1.0)).item() == 2
-        assert assignment.strict is not None
+        assert board.strict is not None
         assert os.environ["NBGRADER_EXECUTION"] == "autograde"
         message(assignment.near, "it", 1, 2)
     finally:
         restore()
         os.environ.pop("NBGRADER_EXECUTION", None)
+
+
+GUARDED = """
+from dipcourse.grading import guard
+from tools import assignments, notebooks
+print(*(module.__name__ for module in guard.course_modules()), sep="\\n")
+"""
+
+
+def test_guard_knows_every_module_that_tests_stand_on():
+    """In a fresh process, as in a kernel: also those that are new, or that nothing has imported."""
+    command = [sys.executable, "-c", GUARDED]
+    guarded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    for room in guard.ROOMS:
+        package = importlib.import_module(f"dipcourse.{room}")
+        below = pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}.")
+        assert {package.__name__, *(module.name for module in below)} <= set(guarded)
+    assert {"dipcourse.assignment.demands", "dipcourse.grading.guard"} <= set(guarded)
+
+
+def test_guard_knows_every_room_that_test_cells_import():
+    imported = set()
+    for path in assignments.sources():
+        for cell in notebooks.read(path).cells:
+            if assignments.kind(cell) == "test":
+                imported |= set(rooms_imported(cell.source))
+    assert {"assignment", "metrics"} <= imported <= set(guard.ROOMS)
+
+
+def rooms_imported(source):
+    """The rooms of this package that a cell imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "dipcourse":
+            yield from (alias.name for alias in node.names)
+
+
+def test_guard_undoes_a_demand_by_either_name():
+    """Test cells call ``assignment.near``, which stands in ``assignment.demands``."""
+    restore = guard.snapshot()
+    near = assignment.near
+    try:
+        assignment.near = assignment.demands.near = lambda *a, **k: None
+        assert set(restore()) == {"dipcourse.assignment.near", "dipcourse.assignment.demands.near"}
+        assert assignment.near is assignment.demands.near is near
+    finally:
+        restore()
+
+
+@pytest.mark.parametrize("name", ["given", "unchanged", "Watched"])
+def test_guard_undoes_a_replaced_block(name):
+    restore = guard.snapshot()
+    block = {"given": stage.given, "unchanged": demands.unchanged, "Watched": stage.Watched}[name]
+    try:
+        block.__init__ = lambda *a, **k: None
+        assert restore() == [f"{name}.__init__"]
+    finally:
+        restore()

@@ -23,7 +23,8 @@ import torch
 from course import Course, answered, bank, own_tests, plain_scores, points, run_plainly
 from fresh import disagreements, plainly
 
-from dipcourse import _ours, assignment
+from dipcourse import assignment
+from dipcourse.assignment import board, ours
 from tools import assignments, notebooks
 from tools.execute import execute, printed
 
@@ -219,16 +220,16 @@ def names_read(code):
 def test_our_functions_are_right(name, monkeypatch):
     """Those that stand in for a student's do what the statements say: they pass all tests."""
     asked = functions(name)
-    ours = {function.__name__ for function in _ours.TASKS[name]}
+    stand_ins = {function.__name__ for function in ours.TASKS[name]}
     monkeypatch.setattr(assignment, "own", lambda *_: None)
-    assert ours == set(asked.values()) - {asked["task-project"]}
+    assert stand_ins == set(asked.values()) - {asked["task-project"]}
     answers = {
-        task: inspect.getsource(getattr(_ours, function))
+        task: inspect.getsource(getattr(ours, function))
         for task, function in asked.items()
-        if function in ours
+        if function in stand_ins
     }
     tests = {test for task in answers for test in own_tests(task, SOURCES[name])}
-    names = {key: value for key, value in vars(_ours).items() if not key.startswith("__")}
+    names = {key: value for key, value in vars(ours).items() if not key.startswith("__")}
     got = plain_scores(SOURCES[name], answers, tests, names)
     assert got == {test: points(SOURCES[name])[test] for test in tests}
 
@@ -274,7 +275,7 @@ def spoil(function, place, seen):
 @EVERY
 def test_try_cells_stop_nobody(name, monkeypatch):
     """Functions that are empty, raise, leave, or return nonsense: each cell says so and goes on."""
-    monkeypatch.setattr(assignment, "strict", False)
+    monkeypatch.setattr(board, "strict", False)
     space = {"__name__": "notebook"}
     cells = [c for c in SOURCES[name].cells if c.cell_type == "code"]
     for cell in cells:
@@ -315,8 +316,8 @@ always = lambda *a, **k: True
 assignment.near = assignment.below = assignment.above = assignment.own = always
 assignment.hidden = assignment.visible = lambda name: always
 assignment.is_tensor = lambda what, got, **k: torch.zeros(1)
-assignment.strict = False
-check._compare = lambda *a: (True, "")
+assignment.board.strict = False
+check.compare = lambda *a: (True, "")
 torch.allclose = torch.equal = numpy.allclose = always
 torch.Tensor.__eq__ = torch.Tensor.__le__ = always
 os.environ.pop("NBGRADER_EXECUTION", None)

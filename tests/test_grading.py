@@ -17,6 +17,7 @@ from fresh import disagreements
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook
 
+from dipcourse.grading import identify, mend
 from tools import assignments
 
 NAME = "a1_total_variation"
@@ -429,6 +430,25 @@ def test_the_answered_copy_counts(course):
         "Because." in c.source and c.metadata.get("nbgrader") for c in graded.cells
     )
     assert course.scores(NAME)["twofiles"]["explain-why"] is None
+
+
+def test_a_copy_without_a_mark_is_known_by_its_id_in_the_metadata():
+    """As `submit_check` knows it: where the original is empty, the answered copy counts."""
+    wanted = identify.Released(
+        "task-twice", "def twice(x):\n    pass", "code", "", False, None, False, True, False
+    )
+    cells = [new_code_cell(wanted.source), new_code_cell("def twice(x):\n    return 2 * x")]
+    notebook = new_notebook(cells=cells)
+    for one in notebook.cells:
+        one.metadata["id"] = wanted.name
+        del one["id"]
+    mend.tidy(notebook)
+    known, lines = identify.cells(notebook.cells, {wanted.name: wanted})
+    assert known == {wanted.name: notebook.cells[1]}
+    assert lines == [
+        "the cell `task-twice` had lost its mark and was found by its id",
+        "the cell `task-twice` was there 2 times",
+    ]
 
 
 def test_own_text_in_a_locked_cell_still_runs(course):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import types
 
@@ -10,6 +11,7 @@ from conftest import output
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from dipcourse import handin
+from dipcourse.handin import fresh, ipynb
 
 STUB, WORDS = "def twice(x):\n    raise NotImplementedError", "*Your answer*"
 TEST = """\
@@ -37,9 +39,9 @@ def notebook(twice="return 2 * x", words="Because.", extra=""):
 def known(tmp_path, monkeypatch):
     """One small assignment, and a folder to work in."""
     cells = {
-        "task-twice": {"kind": "task", "stub": handin.fingerprint(STUB)},
-        "test-twice": {"kind": "test", "stub": handin.fingerprint(TEST)},
-        "explain-why": {"kind": "answer", "stub": handin.fingerprint(WORDS)},
+        "task-twice": {"kind": "task", "stub": ipynb.fingerprint(STUB)},
+        "test-twice": {"kind": "test", "stub": ipynb.fingerprint(TEST)},
+        "explain-why": {"kind": "answer", "stub": ipynb.fingerprint(WORDS)},
     }
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({NAME: cells}), encoding="utf-8")
@@ -80,7 +82,7 @@ def test_missing_double_and_unanswered_cells(capsys):
         new_code_cell(TEST, id="copy", metadata={"nbgrader": {"grade_id": "test-twice"}})
     ]
     del book.cells[0]
-    obstacles, gaps = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
+    obstacles, gaps = handin.examine(book, handin.graded_cells()[NAME])
     assert obstacles[0].startswith("❌ the cell task-twice is missing")
     assert obstacles[1].startswith("❌ the cell test-twice is there 2 times")
     assert gaps == ["⬜ explain-why is not answered yet"]
@@ -93,7 +95,7 @@ def test_missing_double_and_unanswered_cells(capsys):
 def test_a_cell_that_became_text():
     book = notebook()
     book.cells[0].cell_type, book.cells[2].cell_type = "markdown", "raw"
-    obstacles, gaps = handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME])
+    obstacles, gaps = handin.examine(book, handin.graded_cells()[NAME])
     assert obstacles == [
         "❌ the cell task-twice has become markdown: make it code again",
         "❌ the cell explain-why has become raw: make it markdown again",
@@ -102,7 +104,7 @@ def test_a_cell_that_became_text():
 
 
 def test_white_space_is_no_answer():
-    wanted = json.loads(handin.MANIFEST.read_text())[NAME]
+    wanted = handin.graded_cells()[NAME]
     book = notebook(twice="raise NotImplementedError\n\n", words=WORDS + "\n")
     obstacles, gaps = handin.examine(book, wanted)
     assert obstacles == []
@@ -115,7 +117,7 @@ def test_ids_in_the_metadata_and_sources_as_lists():
     for cell in book["cells"]:
         cell["metadata"] = {"id": cell.pop("id")}
         cell["source"] = cell["source"].splitlines(keepends=True)
-    assert handin.examine(book, json.loads(handin.MANIFEST.read_text())[NAME]) == ([], [])
+    assert handin.examine(book, handin.graded_cells()[NAME]) == ([], [])
 
 
 def test_what_lives_in_the_kernel_alone_is_found(capsys):
@@ -181,7 +183,7 @@ def test_a_file_that_is_no_notebook(capsys, known, content):
 
 def in_kernel(monkeypatch, *ran):
     """A kernel in which these cells were run, the last one just now; a fresh run is not tried."""
-    monkeypatch.setattr(handin, "_run_fresh", lambda *_: ([], []))
+    monkeypatch.setattr(fresh, "run", lambda *_: ([], []))
     history = types.SimpleNamespace(input_hist_raw=["", *ran])
     shell = types.SimpleNamespace(user_ns={}, history_manager=history)
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
@@ -270,6 +272,18 @@ def test_inside_the_run_and_the_grader_it_is_silent(capsys, monkeypatch):
 def test_unknown_assignment():
     with pytest.raises(ValueError, match="a9_small"):
         handin.submit_check("a0")
+
+
+LIGHT = """
+import sys
+from dipcourse import handin
+from dipcourse.grading import collect, mend
+assert "torch" not in sys.modules
+"""
+
+
+def test_commands_of_nbgrader_read_notebooks_without_torch():
+    subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
 IN_COLAB = """

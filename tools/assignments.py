@@ -12,7 +12,8 @@ In a source, the id of a cell says what it is:
     test-…      locked, graded: "(2 points)" in its first line
     explain-…   the student's words, graded by hand: "(6 points)" in its first line
 
-From it come nbgrader's metadata, the badge, and dipcourse/_assignments.json for submit_check.
+From it come nbgrader's metadata and the badge, and, for submit_check,
+dipcourse/handin/_assignments.json.
 """
 
 import argparse
@@ -27,11 +28,11 @@ from pathlib import Path
 
 import nbformat
 
-from dipcourse import handin
+from dipcourse.handin import ipynb
 from tools import notebooks
 
 ROOT = notebooks.ROOT
-SOURCE, RELEASE, MANIFEST = "solutions", "assignments", "dipcourse/_assignments.json"
+SOURCE, RELEASE, MANIFEST = "solutions", "assignments", "dipcourse/handin/_assignments.json"
 POINTS = re.compile(r"\((\d+) points?\)")
 KINDS = {"setup": "setup", "task": "task", "test": "test", "explain": "answer"}
 VARIANT = re.compile(r"^(?P<head>\s*(?P<name>\w+) = ).*?(?P<tail>  # variant)$", re.MULTILINE)
@@ -82,7 +83,7 @@ def tidy(notebook, name):
 def manifest(released):
     """Return what submit_check needs to know of a released notebook."""
     return {
-        cell.id: {"kind": kind(cell), "stub": handin.fingerprint(cell.source)}
+        cell.id: {"kind": kind(cell), "stub": ipynb.fingerprint(cell.source)}
         for cell in released.cells
         if kind(cell) in ("task", "test", "answer")
     }

@@ -2,8 +2,13 @@
 
     collect   puts the files of a learning platform where nbgrader looks for them
     whose     says which student a file belongs to, by its name
+    release   tidies what students get
     mend      puts a damaged notebook in order before it is graded, and says what it did
+    identify  says which cell of it is which released one
+    answers   says what looks like an answer, and does not count where it stands
+    execute   runs it, and cuts what it prints
     guard     undoes, around each cell, what a notebook has replaced in torch, numpy or the tests
+    feedback  makes the page that a student gets back
     notes     keeps what a person should know about a submission
     table     writes the table of grades
 
@@ -12,8 +17,10 @@ The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of i
 
 import os
 import sys
+from logging import LoggerAdapter
 from pathlib import Path
 
+from traitlets.config import Config
 from traitlets.log import get_logger
 
 from dipcourse.grading.notes import Failures
@@ -30,7 +37,7 @@ ENVIRONMENT = {
 }
 
 
-def configure(c, seconds=120):
+def configure(c: Config, seconds: int = 120) -> None:
     """Set nbgrader up, in nbgrader_config.py: ``grading.configure(get_config())``.
 
     Args:
@@ -52,7 +59,7 @@ def configure(c, seconds=120):
         "nbgrader.preprocessors.ComputeChecksums",
         "nbgrader.preprocessors.SaveCells",
         "nbgrader.preprocessors.ClearHiddenTests",
-        "dipcourse.grading.mend.Trim",
+        "dipcourse.grading.release.Trim",
         "nbgrader.preprocessors.ComputeChecksums",
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
@@ -66,18 +73,18 @@ def configure(c, seconds=120):
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Autograde.autograde_preprocessors = [
-        "dipcourse.grading.mend.GuardedExecute",
-        "dipcourse.grading.mend.Shorten",
+        "dipcourse.grading.execute.GuardedExecute",
+        "dipcourse.grading.execute.Shorten",
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.GenerateFeedback.preprocessors = [
         "nbgrader.preprocessors.GetGrades",
-        "dipcourse.grading.mend.HideTests",
+        "dipcourse.grading.feedback.HideTests",
         "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
     ]
-    c.GenerateFeedback.post_convert_hook = "dipcourse.grading.mend.polish"
+    c.GenerateFeedback.post_convert_hook = "dipcourse.grading.feedback.polish"
     c.Execute.timeout = seconds
     c.Execute.startup_timeout = 300  # importing torch on a busy machine
     c.Execute.shutdown_kernel = "immediate"  # torch takes a second to say goodbye
@@ -91,7 +98,8 @@ def configure(c, seconds=120):
     c.ZipCollectApp.extractor_plugin = "dipcourse.grading.collect.Extractor"
     c.ZipCollectApp.collector_plugin = "dipcourse.grading.collect.Collector"
     c.ExportApp.plugin_class = "dipcourse.grading.table.Grades"
-    get_logger().addFilter(Failures())
+    log = get_logger()
+    (log.logger if isinstance(log, LoggerAdapter) else log).addFilter(Failures())
 
     # A new gradebook calls the command alembic, which lies beside this Python.
     commands = str(Path(sys.executable).parent)

@@ -2,19 +2,28 @@
 
 import math
 import re
+from collections.abc import Sequence
 
-from dipcourse import handin
+from nbformat.notebooknode import NotebookNode
+
+from dipcourse.grading.identify import Released
+from dipcourse.handin import ipynb
 
 WORDS = 20  # a text of so many may be an answer
 
 
-def elsewhere(cells, known, released, theirs):
+def elsewhere(
+    cells: Sequence[NotebookNode],
+    known: dict[str, NotebookNode],
+    released: dict[str, Released],
+    theirs: Sequence[NotebookNode],
+) -> list[str]:
     """Say what looks like an answer and is not where it counts.
 
     Args:
         cells: the notebook's cells, in order; lines count them from 1.
         known: {name: cell} of the released cells.
-        released: {name: released cell}, in order; with source, kind, solution and grade.
+        released: {name: released cell}, in order.
         theirs: the cells that are no released ones.
 
     Returns:
@@ -26,7 +35,7 @@ def elsewhere(cells, known, released, theirs):
         wanted, cell = released[name], known[name]
         here = places[id(cell)]
         first_test = min((places[id(known[test])] for test in tests), default=math.inf)
-        if handin.fingerprint(cell.source) != handin.fingerprint(wanted.source):
+        if ipynb.fingerprint(cell.source) != ipynb.fingerprint(wanted.source):
             if first_test < here:
                 lines.append(f"the answer `{name}` stands below its tests, which ran without it")
             continue
@@ -41,9 +50,35 @@ def elsewhere(cells, known, released, theirs):
     return lines
 
 
-def _tasks(released):
+def answered(notebook: dict, release: dict) -> int:
+    """How many of a released notebook's open cells hold something else in another notebook.
+
+    Args:
+        notebook: the JSON of a notebook that was handed in, as a dict.
+        release: the JSON of the released one.
+
+    Returns:
+        A number; 0 for a notebook that nobody worked on, and for one that is about other things.
+    """
+    stubs = {}
+    for cell in release["cells"]:
+        mark = cell["metadata"].get("nbgrader", {})
+        if mark.get("solution"):
+            stubs[mark["grade_id"]] = ipynb.source_of(cell)
+    heads = {ipynb.first_line(stub): name for name, stub in stubs.items()}
+    found = set()
+    for cell in notebook["cells"]:
+        source = ipynb.source_of(cell)
+        name = ipynb.name_of(cell, stubs) or heads.get(ipynb.first_line(source))
+        if name and ipynb.fingerprint(source) != ipynb.fingerprint(stubs[name]):
+            found.add(name)
+    return len(found)
+
+
+def _tasks(released: dict[str, Released]) -> dict[str, list[str]]:
     """{cell for an answer: names of its tests, which follow it in the release}."""
-    tasks, tests = {}, []
+    tasks: dict[str, list[str]] = {}
+    tests: list[str] = []
     for name, cell in released.items():
         if cell.solution:
             tests = tasks[name] = []
@@ -52,10 +87,10 @@ def _tasks(released):
     return tasks
 
 
-def _answer(cell, wanted):
+def _answer(cell: NotebookNode, wanted: Released) -> str:
     """What in a cell looks like the answer that is wanted, in words; "" if nothing."""
     if wanted.kind == "code":
-        names = "|".join(handin.defined(wanted.source))
+        names = "|".join(ipynb.defined(wanted.source))
         found = names and re.search(rf"^\s*(?:def|class)\s+({names})\b", cell.source, re.MULTILINE)
         return f"{found[1]} is defined" if found else ""
     text = cell.source
@@ -64,5 +99,5 @@ def _answer(cell, wanted):
     return "there is a text" if len(text.split()) >= WORDS else ""
 
 
-def _beginning(cell):
+def _beginning(cell: NotebookNode) -> str:
     return " ".join(cell.source.split())[:40]

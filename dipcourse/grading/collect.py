@@ -13,16 +13,18 @@ import tempfile
 import time
 import zipfile
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin
 from traitlets import List
 from traitlets.log import get_logger
 
-from dipcourse import handin
-from dipcourse.grading import whose
+from dipcourse.grading import answers, whose
 from dipcourse.grading.notes import Notes
+from dipcourse.handin import ipynb
 
 ARCHIVES = (".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tar")
 LARGEST = 2**30  # bytes that an archive may unpack to
@@ -31,7 +33,7 @@ DATES = "%Y-%m-%d-%H-%M-%S", "%b %d, %Y %I%M %p"  # Blackboard's, Brightspace's
 BROKEN = OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, tarfile.TarError
 
 
-def released(folder):
+def released(folder: str | Path) -> list[str]:
     """The names of the notebooks in the folder of a released assignment."""
     return sorted(path.stem for path in Path(folder).glob("*.ipynb"))
 
@@ -39,17 +41,17 @@ def released(folder):
 class Extractor(ExtractorPlugin):
     """Unpacks and copies what was downloaded; an archive becomes a folder of its name."""
 
-    def extract(self, archive_path, extracted_path):
+    def extract(self, archive_path: str, extracted_path: str) -> None:
         """Fill the folder of extracted files; nbgrader calls it."""
         self.take_all(Path(archive_path), Path(extracted_path), depth=0)
 
-    def take_all(self, source, target, depth):
+    def take_all(self, source: Path, target: Path, depth: int) -> None:
         """Take all files below a folder."""
         for file in sorted(source.rglob("*")):
             if file.is_file():
                 self.take(file, target / file.relative_to(source).parent, depth)
 
-    def take(self, file, folder, depth):
+    def take(self, file: Path, folder: Path, depth: int) -> None:
         """Put a file into a folder: unpacked if it is an archive, as .ipynb if it is a notebook."""
         folder.mkdir(parents=True, exist_ok=True)
         ending = next((e for e in ARCHIVES if file.name.lower().endswith(e)), None)
@@ -68,7 +70,7 @@ class Extractor(ExtractorPlugin):
                 self.take_all(Path(room), folder / file.name[: -len(ending)], depth + 1)
 
 
-def unpack(archive, folder):
+def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip or tar file into an empty folder; names and times are kept.
 
     Raises:
@@ -87,7 +89,7 @@ def unpack(archive, folder):
             file.extractall(folder, filter="data")
 
 
-def _unzip(file, folder):
+def _unzip(file: zipfile.ZipFile, folder: Path) -> None:
     members = [member for member in file.infolist() if not member.is_dir()]
     _require_size(sum(member.file_size for member in members))
     for member in members:
@@ -96,22 +98,22 @@ def _unzip(file, folder):
         os.utime(path, (written, written))
 
 
-def _require_size(size):
+def _require_size(size: int) -> None:
     if size > LARGEST:
         raise ValueError(f"it would unpack to {size / 1e9:.1f} GB, more than {LARGEST / 1e9:.1f}")
 
 
-def proper_name(file):
+def proper_name(file: Path) -> str:
     """The name of a file, with .ipynb at its end if it holds a notebook.
 
     Browsers and Windows make "a1.ipynb.txt", "a1.json" or "A1.IPYNB" of it.
     """
-    if file.suffix == ".ipynb" or handin.read_notebook(file) is None:
+    if file.suffix == ".ipynb" or ipynb.read(file) is None:
         return file.name
     return f"{whose.stem(file.name)}.ipynb"
 
 
-def free(path):
+def free(path: Path) -> Path:
     """The path, or with a number if there is a file already: nothing is overwritten."""
     count = 1
     while path.exists():
@@ -127,20 +129,20 @@ class Collector(FileNameCollectorPlugin):
     before it asks, and what a person should know is said after the copying.
     """
 
-    patterns = List(
+    patterns: List[str] = List(
         help="Regular expressions for other platforms, with the groups student_id and file_id; "
         "they are tried first, on the path below the folder of extracted files."
     ).tag(config=True)
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.taken = {}
+        self.taken: dict[Path, dict[str, str]] = {}
         if self.parent is not None:
             self.parent.process_extracted_files = partial(
                 self.process, self.parent.process_extracted_files
             )
 
-    def process(self, copy_files):
+    def process(self, copy_files: Callable[[], None]) -> None:
         """In place of the application's own method: plan, let it ask and copy, report."""
         app = self.parent
         self.course, self.assignment = Path(app.coursedir.root), app.coursedir.assignment_id
@@ -150,22 +152,25 @@ class Collector(FileNameCollectorPlugin):
         copy_files()
         self.report()
 
-    def collect(self, submitted_file):
+    def collect(self, submitted_file: str) -> dict[str, str] | None:
         """Return {"student_id": …, "file_id": …}, or None to leave a file out."""
         return self.taken.get(Path(submitted_file))
 
-    def plan(self, folder, release):
+    def plan(self, folder: Path, release: Path) -> None:
         """Decide about every file of a folder.
 
         Sets ``taken``, {path: what nbgrader asks for}, and ``problems`` and ``remarks``, lists of
         (student or "", line).
         """
-        self.taken, self.problems, self.remarks = {}, [], []
-        names, files = released(release), {}
+        self.taken = {}
+        self.problems: list[tuple[str, str]] = []
+        self.remarks: list[tuple[str, str]] = []
+        names = released(release)
+        files: dict[str, Path] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 files[path.relative_to(folder).as_posix()] = path
-        theirs = defaultdict(dict)
+        theirs: dict[tuple[str, str], dict[str, whose.Owner]] = defaultdict(dict)
         for place, owner in self.owners(list(files), names).items():
             if owner is None or not whose.folder_name(owner.student):
                 self.problems.append(("", f"not understood: {place}: whose is it?"))
@@ -174,23 +179,26 @@ class Collector(FileNameCollectorPlugin):
         for student, handed_in in self.named(theirs).items():
             self.choose(student, handed_in, files, names, release)
 
-    def owners(self, places, names):
+    def owners(self, places: list[str], names: list[str]) -> dict[str, whose.Owner | None]:
         """The owner of each place, or None: by the patterns that are set, else by ``whose``."""
         known = whose.owners(whose.work(places), names)
         return {place: self.by_pattern(place) or owner for place, owner in known.items()}
 
-    def by_pattern(self, place):
+    def by_pattern(self, place: str) -> whose.Owner | None:
+        """The owner that a pattern of the configuration finds in a place; or None."""
         for pattern in self.patterns:
             if found := re.match(pattern, place):
                 return whose.Owner(found["student_id"], file=found["file_id"])
         return None
 
-    def named(self, theirs):
+    def named(
+        self, theirs: dict[tuple[str, str], dict[str, whose.Owner]]
+    ) -> dict[str, dict[str, whose.Owner]]:
         """{name of a folder: files}; students who would share one are kept apart by a number."""
         sharing = defaultdict(list)
         for student, number in theirs:
             sharing[whose.folder_name(student).casefold()].append((student, number))
-        named = {}
+        named: dict[str, dict[str, whose.Owner]] = {}
         for group in sorted(sharing.values(), key=len):  # who shares no name keeps it
             for place, (student, number) in enumerate(group, 1):
                 name = whose.folder_name(student)
@@ -203,9 +211,17 @@ class Collector(FileNameCollectorPlugin):
                 named[name] = theirs[student, number]
         return named
 
-    def choose(self, student, handed_in, files, names, release):
+    def choose(
+        self,
+        student: str,
+        handed_in: dict[str, whose.Owner],
+        files: dict[str, Path],
+        names: list[str],
+        release: Path,
+    ) -> None:
         """Take the best file of each notebook that a student handed in; name the others."""
-        copies, rest = defaultdict(dict), []
+        copies: dict[str, dict[Path, float]] = defaultdict(dict)
+        rest: list[str] = []
         for place, owner in handed_in.items():
             name = whose.notebook(owner.file, names)
             if name and files[place].suffix == ".ipynb":
@@ -224,7 +240,7 @@ class Collector(FileNameCollectorPlugin):
         for doubt in {owner.doubt for owner in handed_in.values()} - {""}:
             self.problems.append((student, doubt))
 
-    def choose_one(self, student, name, times, release):
+    def choose_one(self, student: str, name: str, times: dict[Path, float], release: Path) -> None:
         """Take the best of several copies of a notebook, {path: time of the attempt}."""
         best = best_of(times, release / f"{name}.ipynb")
         self.taken[best] = {"student_id": student, "file_id": name}
@@ -236,7 +252,7 @@ class Collector(FileNameCollectorPlugin):
                 left, taken = (one.relative_to(common).as_posix() for one in (path, best))
                 self.remarks.append((student, f"{left} is left out for {taken}"))
 
-    def report(self):
+    def report(self) -> None:
         """Say what a person should know; end with an error if somebody's work needs one."""
         if not self.taken:
             self.parent.fail("Nothing to collect: put what you downloaded into %s", self.archive)
@@ -253,7 +269,7 @@ class Collector(FileNameCollectorPlugin):
             self.parent.fail(said, len(self.problems))
 
 
-def moment(text):
+def moment(text: str) -> float:
     """A platform's time of an attempt as a number that grows; 0 if it is none.
 
     >>> moment("2026-01-31-12-00-00") < moment("Jan 31, 2026 1201 PM")
@@ -265,7 +281,7 @@ def moment(text):
     return 0
 
 
-def best_of(times, release):
+def best_of(times: dict[Path, float], release: Path) -> Path:
     """The file that counts of several copies of one notebook: answered before empty, then the last.
 
     Args:
@@ -275,11 +291,11 @@ def best_of(times, release):
     Returns:
         The path.
     """
-    stubs = handin.read_notebook(release) if release.exists() else None
+    stubs = ipynb.read(release) if release.exists() else None
 
-    def merit(path):
-        notebook = handin.read_notebook(path)
-        answered = bool(stubs and notebook and handin.answered(notebook, stubs))
+    def merit(path: Path) -> tuple[Any, ...]:
+        notebook = ipynb.read(path)
+        answered = bool(stubs and notebook and answers.answered(notebook, stubs))
         named = whose.which(path.name, [release.stem]) is not None
         copy = whose.number(path.name), path.stat().st_mtime, path.name
         return notebook is not None, answered, named, times[path], *copy
@@ -287,7 +303,7 @@ def best_of(times, release):
     return max(times, key=merit)
 
 
-def rename(assignment, notebooks, **_):
+def rename(assignment: str, notebooks: list[str], **_: object) -> None:
     """Give the notebooks of one student their released names; nbgrader calls it before grading.
 
     Args:
@@ -298,7 +314,7 @@ def rename(assignment, notebooks, **_):
     notes = Notes(folder.parent.name, assignment)
     notes.start("grade")
     names = released(release)
-    copies = defaultdict(dict)
+    copies: dict[str, dict[Path, float]] = defaultdict(dict)
     for path in map(Path, notebooks):
         if name := whose.notebook(path.name, names):
             copies[name][path] = 0
@@ -310,13 +326,13 @@ def rename(assignment, notebooks, **_):
     notebooks[:] = sorted(str(folder / f"{name}.ipynb") for name in copies) or notebooks
 
 
-def put(best, target):
+def put(best: Path, target: Path) -> list[str]:
     """Put a notebook in the place that is graded, in UTF-8; return lines about what was done.
 
     What lies in that place is kept under another name.
     """
     raw = best.read_bytes()
-    text = handin.text_of(raw).encode()
+    text = ipynb.text_of(raw).encode()
     lines = []
     if best != target:
         lines.append(f"{best.name} is graded as {target.name}")

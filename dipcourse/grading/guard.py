@@ -6,22 +6,28 @@ refused. This is no sandbox: INSTRUCTORS.md says what it does not cover.
 """
 
 import builtins
+import importlib
 import json
 import math
 import os
+import pkgutil
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import matplotlib.pyplot
 import numpy
 import torch
 import torch._dynamo  # replaces functions of torch when it is imported: the first optimiser does so
 from IPython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
 
-from dipcourse import _ours, assignment, check, degrade, fit, images, metrics, nets, priors, show
+from dipcourse import images
+from dipcourse.assignment import board
 
 MODULES = (
     builtins,
@@ -32,24 +38,22 @@ MODULES = (
     torch.nn.functional,
     torch.autograd,
     torch.optim,
-    assignment,
-    check,
-    degrade,
-    fit,
-    images,
-    metrics,
-    nets,
-    priors,
-    show,
-    _ours,
-    sys.modules[__name__],
 )
-CLASSES = (
-    torch.Tensor,
-    torch.Generator,
-    assignment.given,
-    assignment.unchanged,
-    assignment._Watched,
+CLASSES = (torch.Tensor, torch.Generator)
+
+#: Rooms of this package that tests call. Each is guarded with all of its modules, and with all
+#: modules of this package that they import.
+ROOMS = (
+    "assignment",
+    "check",
+    "degrade",
+    "fit",
+    "images",
+    "metrics",
+    "nets",
+    "priors",
+    "show",
+    "stopping",
 )
 
 #: What the audit hook refuses: files of the course, and all that starts a program.
@@ -57,32 +61,59 @@ FILES = {"open": 1, "os.listdir": 1, "os.scandir": 1, "os.rename": 2, "os.link":
 PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "sqlite3.connect")
 
 
-def start():
+def course_modules() -> list[ModuleType]:
+    """The modules of ``ROOMS``, and those of this package that are loaded with them."""
+    for room in ROOMS:
+        module = importlib.import_module(f"dipcourse.{room}")
+        for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{module.__name__}."):
+            importlib.import_module(found.name)
+    return [module for name, module in sys.modules.items() if f"{name}.".startswith("dipcourse.")]
+
+
+def assignment_classes(modules: Iterable[ModuleType]) -> list[type]:
+    """The classes that are defined in the modules of ``assignment``."""
+    return [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type)
+        if value.__module__ == module.__name__
+        if f"{module.__name__}.".startswith("dipcourse.assignment.")
+    ]
+
+
+#: Set by ``start``: JSON of the code that was run last, and the names that it replaced.
+report: Callable[[], str]
+
+
+def start() -> None:
     """Guard this kernel; nbgrader calls it before the first cell, see ``dipcourse.grading``."""
     global report
     torch.set_num_threads(1)
     warnings.formatwarning = lambda text, kind, *_: f"{kind.__name__}: {text}\n"  # no test's line
-    shell, found = get_ipython(), []
+    shell = get_ipython()
+    found: list[str] = []
     shell.system = lambda command: print(f"not run while grading: {command}")
 
-    def begin(*_):
+    def begin(*_: object) -> None:
         restore()
         found.clear()
 
-    def end(*_):
+    def end(*_: object) -> None:
         found.extend(restore())
 
-    def report():
+    def run_and_replaced() -> str:
         end()
         return json.dumps([shell.history_manager.input_hist_parsed[-1], sorted(set(found))])
 
+    report = run_and_replaced
     shell.events.register("pre_run_cell", begin)
     shell.events.register("post_run_cell", end)
     restore = snapshot(shell=shell)
     fence(os.environ["DIPCOURSE_COURSE"])
 
 
-def snapshot(modules=MODULES, classes=CLASSES, shell=None):
+def snapshot(shell: InteractiveShell | None = None) -> Callable[[], list[str]]:
     """Return a function that undoes what has been replaced since, and returns its names.
 
     >>> import math
@@ -93,17 +124,19 @@ def snapshot(modules=MODULES, classes=CLASSES, shell=None):
     >>> math.sqrt is root
     True
     """
-    kept = [(holder, _contents(holder)) for holder in (*modules, *classes)]
+    course = course_modules()
+    holders: list[ModuleType | type] = [*MODULES, *course, *CLASSES, *assignment_classes(course)]
+    kept = [(holder, _contents(holder)) for holder in holders]
     lists = [(owner, name, _copy(getattr(owner, name))) for owner, name in _lists(shell)]
-    grading, strict = os.environ.get("NBGRADER_EXECUTION"), assignment.strict
-    code = {
+    grading, strict = os.environ.get("NBGRADER_EXECUTION"), board.strict
+    code: dict[FunctionType, tuple[str, CodeType, tuple[Any, ...] | None]] = {
         value: (f"{value.__module__}.{name}", value.__code__, value.__defaults__)
         for _, contents in kept
         for name, value in contents.items()
         if isinstance(value, FunctionType)
     }
 
-    def restore():
+    def restore() -> list[str]:
         replaced = []
         for holder, contents in kept:
             if not isinstance(holder, type):
@@ -124,9 +157,9 @@ def snapshot(modules=MODULES, classes=CLASSES, shell=None):
             if getattr(owner, name) != value:
                 replaced.append(f"IPython's {name}")
                 setattr(owner, name, _copy(value))
-        if assignment.strict is not strict:
-            replaced.append("dipcourse.assignment.strict")
-            assignment.strict = strict
+        if board.strict is not strict:
+            replaced.append("dipcourse.assignment.board.strict")
+            board.strict = strict
         if grading is not None:
             os.environ["NBGRADER_EXECUTION"] = grading
         return replaced
@@ -134,19 +167,19 @@ def snapshot(modules=MODULES, classes=CLASSES, shell=None):
     return restore
 
 
-def fence(course):
+def fence(course: str | Path) -> None:
     """Refuse the files of a course folder, and new programs, for as long as this kernel lives.
 
     What a notebook needs stays open: its own folder, this package and its pictures, Python's.
     """
-    course, package = Path(course).resolve(), Path(__file__).resolve().parents[1]
-    places = [os.getcwd(), package, images.folder(), tempfile.gettempdir(), sys.prefix, *sys.path]
-    places += [matplotlib.get_cachedir(), matplotlib.get_configdir()]
-    places = [Path(place).resolve() for place in places]
-    open_ = tuple(f"{place}{os.sep}" for place in places if not course.is_relative_to(place))
-    closed, resolve = f"{course}{os.sep}", os.path.realpath
+    root, package = Path(course).resolve(), Path(__file__).resolve().parents[1]
+    needed: list[str | Path] = [os.getcwd(), package, images.folder(), tempfile.gettempdir()]
+    needed += [sys.prefix, *sys.path, matplotlib.get_cachedir(), matplotlib.get_configdir()]
+    places = [Path(place).resolve() for place in needed]
+    open_ = tuple(f"{place}{os.sep}" for place in places if not root.is_relative_to(place))
+    closed, resolve = f"{root}{os.sep}", os.path.realpath
 
-    def hook(event, arguments):
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in PROGRAMS:
             raise PermissionError(f"no {event} while a notebook is graded")
         for path in arguments[: FILES.get(event, 0)]:
@@ -159,7 +192,7 @@ def fence(course):
     sys.addaudithook(hook)
 
 
-def _contents(holder):
+def _contents(holder: ModuleType | type) -> dict[str, Any]:
     """What a module or class can do: its functions, classes and modules."""
     return {
         name: value
@@ -170,7 +203,7 @@ def _contents(holder):
     }
 
 
-def _lists(shell):
+def _lists(shell: InteractiveShell | None) -> list[tuple[Any, str]]:
     """Where IPython keeps what runs around a cell and what rewrites it: (owner, name)."""
     if shell is None:
         return []
@@ -183,7 +216,7 @@ def _lists(shell):
     ]
 
 
-def _copy(value):
+def _copy(value: Iterable[Any]) -> Any:
     """A copy of a list, or of a dict of lists."""
     if isinstance(value, dict):
         return {key: list(one) for key, one in value.items()}

@@ -23,28 +23,28 @@ class Notes:
 
     STEPS = "collect", "grade"
 
-    def __init__(self, student, assignment, root="."):
+    def __init__(self, student: str, assignment: str, root: str | Path = ".") -> None:
         self.path = Path(root, "autograded", student, f"{assignment}.notes.json")
 
-    def start(self, step):
+    def start(self, step: str) -> None:
         """Forget what this step said in an earlier run."""
         self._write(self._read() | {step: []})
 
-    def add(self, step, line):
+    def add(self, step: str, line: str) -> None:
         """Add a line of a step."""
         lines = self._read()
         lines.setdefault(step, []).append(line)
         self._write(lines)
 
-    def lines(self):
+    def lines(self) -> list[str]:
         """All lines."""
         kept = self._read()
         return [line for step in self.STEPS for line in kept.get(step, [])]
 
-    def _read(self):
+    def _read(self) -> dict[str, list[str]]:
         return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
 
-    def _write(self, lines):
+    def _write(self, lines: dict[str, list[str]]) -> None:
         if any(lines.values()):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(json.dumps(lines, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -60,29 +60,31 @@ class Failures(logging.Filter):
 
     FOLDER = re.compile(r"(?:There was an error processing|While processing) assignment:? ([^,]+)")
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.folder = None
+        self.folder: Path | None = None
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log a record, which may be changed."""
         text = record.getMessage()
         if found := self.FOLDER.match(text):
             self.folder = Path(found[1])
             stuck = text.startswith("While")
-            return not stuck or self._say(record, "its kernel hangs and cannot be interrupted")
+            return not stuck or self._say(
+                record, self.folder, "its kernel hangs and cannot be interrupted"
+            )
         if self.folder and text.startswith("Traceback (most recent call last)"):
-            return self._say(record, reason(text))
+            return self._say(record, self.folder, reason(text))
         return True
 
-    def _say(self, record, words):
-        student, assignment = self.folder.parts[-2:]
+    def _say(self, record: logging.LogRecord, folder: Path, words: str) -> bool:
+        student, assignment = folder.parts[-2:]
         Notes(student, assignment).add("grade", words)
         record.msg, record.args, self.folder = "%s: %s", (student, words), None
         return True
 
 
-def reason(traceback):
+def reason(traceback: str) -> str:
     """The error at the end of a traceback's text, as one line.
 
     >>> reason("Traceback (most recent call last):\\n  File …\\nValueError: too\\n  short\\n")

@@ -6,7 +6,9 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
 from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode, default
 
@@ -29,13 +31,13 @@ class Grades(ExportPlugin):
     roster.tag(config=True)
 
     @default("roster")
-    def _of_the_command_line(self):
+    def _of_the_command_line(self) -> str:
         """``--roster names.csv``: nbgrader reads its options before it knows this class."""
         words = [word for argument in sys.argv for word in argument.split("=", 1)]
         place = words.index("--roster") + 1 if "--roster" in words else len(words)
         return words[place] if place < len(words) else ""
 
-    def export(self, gradebook):
+    def export(self, gradebook: Gradebook) -> None:
         """Write the table to ``--to``, by default grades.csv."""
         chosen = set(map(str, self.assignment)) or {a.name for a in gradebook.assignments}
         rows = []
@@ -54,7 +56,7 @@ class Grades(ExportPlugin):
             if row["state"].startswith((FAILED, LATER)):
                 self.log.warning("%s, %s: %s", row["student"], row["assignment"], row["state"])
 
-    def rows(self, gradebook, assignment):
+    def rows(self, gradebook: Gradebook, assignment: Assignment) -> list[dict[str, Any]]:
         """The lines of one assignment."""
         submissions = {one.student.id: one for one in assignment.submissions}
         arrived = self.arrived(assignment.name)
@@ -68,17 +70,19 @@ class Grades(ExportPlugin):
         return called(rows, read_roster(Path(self.roster)), blank) if self.roster else rows
 
     @property
-    def root(self):
+    def root(self) -> Path:
         """The course folder."""
         return Path(self.parent.coursedir.root)
 
-    def arrived(self, assignment):
+    def arrived(self, assignment: str) -> dict[str, list[str]]:
         """{student: the names of the files that arrived}."""
         folders = self.root.glob(f"submitted/*/{assignment}")
         return {folder.parent.name: sorted(p.name for p in folder.iterdir()) for folder in folders}
 
 
-def outcome(submission, files, notes):
+def outcome(
+    submission: SubmittedAssignment | None, files: list[str] | None, notes: list[str]
+) -> dict[str, Any]:
     """Score and state of one student.
 
     Args:
@@ -92,10 +96,10 @@ def outcome(submission, files, notes):
     if submission is None and not files:
         return {"score": "", "state": NOTHING}
     if not any(name.endswith(".ipynb") for name in files or [".ipynb"]):
-        return {"score": "", "state": f"{FAILED}: no notebook among {', '.join(files)}"}
+        return {"score": "", "state": f"{FAILED}: no notebook among {', '.join(files or [])}"}
     if submission is None:
         return {"score": "", "state": LATER}
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for notebook in submission.notebooks:
         for grade in notebook.grades:
             counts["ungraded"] += grade.auto_score is None and grade.cell.cell_type == "code"
@@ -107,7 +111,7 @@ def outcome(submission, files, notes):
     return {"score": submission.score, "state": state}
 
 
-def read_roster(path):
+def read_roster(path: Path) -> list[list[str]]:
     """The students of a class list, as lists of cells; a line of titles is left out.
 
     Raises:
@@ -126,7 +130,9 @@ def read_roster(path):
     return students
 
 
-def called(rows, roster, blank):
+def called(
+    rows: list[dict[str, Any]], roster: list[list[str]], blank: dict[str, Any]
+) -> list[dict[str, Any]]:
     """The rows of a class list: who is on it and has none gets one; who is not on it is marked.
 
     Args:
@@ -155,7 +161,7 @@ def called(rows, roster, blank):
     return complete + [blank | {"student": " ".join(filter(None, cells))} for cells in missing]
 
 
-def same(student, cells):
+def same(student: str, cells: list[str]) -> bool:
     """Whether a folder's name is that of a student on the roster, who may be named in any order.
 
     >>> same("lovelaceada", ["4711", "Ada", "Lovelace"]), same("Ada-Lovelace_12", ["Lovelace, Ada"])
@@ -170,7 +176,7 @@ def same(student, cells):
     return bool(mine & keys - {""})
 
 
-def _orders(text):
+def _orders(text: str) -> set[str]:
     """A name's words in every order, as plain text."""
     words = [whose.plain(word) for word in re.split(r"[\s,;]+", text)]
     if len(words) > 4:

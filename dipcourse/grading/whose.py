@@ -6,6 +6,7 @@ Pure functions of names; ``collect`` reads and copies the files.
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: How platforms name a student's folder, or file; "file" is what the student called it.
@@ -59,7 +60,7 @@ class Owner:
     doubt: str = ""
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A name without case, accents, spaces and signs.
 
     >>> plain("Copy of A1_total-variation (2).ipynb"), plain("Zoë Müller"), plain("李明")
@@ -69,7 +70,7 @@ def plain(name):
     return "".join(letter for letter in decomposed if letter.isalnum())
 
 
-def stem(file):
+def stem(file: str) -> str:
     """A file's name without its ending; browsers on Windows add a second one.
 
     >>> stem("a1.ipynb.txt"), stem("a1.v2.ipynb"), stem("a1")
@@ -78,7 +79,7 @@ def stem(file):
     return re.sub(r"(?:\.ipynb)?(?:\.(?:ipynb|json|txt))?$", "", file, flags=re.IGNORECASE)
 
 
-def which(file, released):
+def which(file: str, released: Sequence[str]) -> str | None:
     """Which released notebook a file is, or None.
 
     >>> which("Copia di a1_total_variation.ipynb (1).ipynb", ["a1_total_variation"])
@@ -88,7 +89,7 @@ def which(file, released):
     return max(fitting, key=len, default=None)
 
 
-def notebook(file, released):
+def notebook(file: str, released: Sequence[str]) -> str | None:
     """Which released notebook a file stands for: by its name, or as the only one; or None.
 
     >>> notebook("homework.ipynb", ["a1_total_variation"]), notebook("homework.ipynb", ["b1", "b2"])
@@ -98,7 +99,7 @@ def notebook(file, released):
     return which(file, released) or only
 
 
-def number(file):
+def number(file: str) -> int:
     """The number of a copy: browsers and Canvas count downloads.
 
     >>> [number(name) for name in ("a1.ipynb", "a1 (2).ipynb", "a1-3.ipynb", "Copy of a1.ipynb")]
@@ -108,7 +109,7 @@ def number(file):
     return int(found[1] or found[2]) if found else 0
 
 
-def folder_name(student):
+def folder_name(student: str) -> str:
     """A student's name as the name of a folder.
 
     >>> folder_name("Ada Lovelace"), folder_name("../O'Hara, J. ")
@@ -118,7 +119,7 @@ def folder_name(student):
     return name.strip("-.")[:100]
 
 
-def work(places):
+def work(places: Sequence[str]) -> list[str]:
     """The places of files that somebody handed in.
 
     >>> work(["1-2 - Ada - Jan 31, 2026 1200 PM/a1.ipynb", "index.html", "__MACOSX/._a1.ipynb"])
@@ -133,7 +134,7 @@ def work(places):
     return [p for p in places if p not in lists and not DEBRIS.fullmatch(p)]
 
 
-def is_slip(place):
+def is_slip(place: str) -> bool:
     """Whether a platform wrote this file about a student's work.
 
     >>> is_slip("Sheet 1_al4711_attempt_2026-01-31-12-00-00.txt")
@@ -142,7 +143,7 @@ def is_slip(place):
     return SLIP.fullmatch(place) is not None
 
 
-def owners(places, released):
+def owners(places: Sequence[str], released: Sequence[str]) -> dict[str, Owner | None]:
     """Say whose each file is.
 
     Args:
@@ -163,7 +164,7 @@ def owners(places, released):
     return found | _by_folders(others, released)
 
 
-def _by_platform(place):
+def _by_platform(place: str) -> Owner | None:
     """The owner that the outermost folder, or the file, names in a platform's way; or None."""
     parts = place.split("/")
     for part in parts:
@@ -177,7 +178,7 @@ def _by_platform(place):
     return None
 
 
-def _by_folders(places, released):
+def _by_folders(places: Sequence[str], released: Sequence[str]) -> dict[str, Owner | None]:
     """Owners where no platform is named: a folder or an archive for each student, or a file."""
     tops = defaultdict(list)
     for place in places:
@@ -187,6 +188,7 @@ def _by_folders(places, released):
     found = {file: _by_file_name(file, released) for file in files}
     groups = {top for top, inner in tops.items() if _is_class(top, inner, released)}
     for top, inner in tops.items():
+        below: dict[str, Owner | None]
         if top not in groups:
             student = _by_folder_name(top, released)
             below = {rest: Owner(student, file=rest.split("/")[-1]) for rest in inner}
@@ -198,7 +200,7 @@ def _by_folders(places, released):
     return found
 
 
-def _is_class(top, inner, released):
+def _is_class(top: str, inner: Sequence[str], released: Sequence[str]) -> bool:
     """Whether a folder holds several students and not the files of one."""
     notebooks = [rest for rest in inner if rest.lower().endswith(".ipynb")]
     folders = {rest.split("/")[0] for rest in notebooks if "/" in rest}
@@ -210,11 +212,11 @@ def _is_class(top, inner, released):
         return _is_class(folder, [rest.partition("/")[2] for rest in notebooks], released)
     named = [_by_file_name(file, released) for file in files]
     if not folders and len(files) > 1 and all(named):
-        return len({owner.student for owner in named}) > 1
+        return len({owner.student for owner in named if owner}) > 1
     return _is_assignment(top, released) and not folders and all(named)
 
 
-def _is_assignment(name, released):
+def _is_assignment(name: str, released: Sequence[str]) -> bool:
     """Whether a folder bears the name of the assignment and nobody's.
 
     >>> _is_assignment("a1 Total variation-20260131T120000Z-001", ["a1_total_variation"])
@@ -224,7 +226,7 @@ def _is_assignment(name, released):
     return left in {plain(one) for one in released}
 
 
-def _by_file_name(file, released):
+def _by_file_name(file: str, released: Sequence[str]) -> Owner | None:
     """The owner that stands before the assignment's name: "van_dyke_a1_….ipynb"; or None."""
     name = COPY_OF.sub("", stem(file))
     student = _before_assignment(name, released)
@@ -233,12 +235,12 @@ def _by_file_name(file, released):
     return Owner(student, file=file) if student else None
 
 
-def _by_folder_name(folder, released):
+def _by_folder_name(folder: str, released: Sequence[str]) -> str:
     """The student whose folder or archive this is: "ada", "van_dyke_a1"."""
     return _before_assignment(stem(folder), released) or folder
 
 
-def _before_assignment(name, released):
+def _before_assignment(name: str, released: Sequence[str]) -> str | None:
     """What stands before the assignment's name, perhaps nothing; None if that is not there."""
     for one in sorted(released, key=len, reverse=True):
         words = re.split(r"[\W_]+", one)
@@ -249,6 +251,6 @@ def _before_assignment(name, released):
     return None
 
 
-def _doubtful(owner, folder):
+def _doubtful(owner: Owner, folder: str) -> Owner:
     doubt = f"{folder} holds several: students of a class, or copies of one?"
     return Owner(f"{folder}-{owner.student}", owner.number, owner.file, owner.when, doubt)
