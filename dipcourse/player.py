@@ -1,26 +1,32 @@
 """Pictures to play with, as HTML that needs no kernel: frames of a fit, and two to compare."""
 
-import base64
-import json
 import math
-import uuid
-from html import escape
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from dipcourse import _display, images, metrics
+from dipcourse import images, metrics
+from dipcourse._html import pictures as drawn
+from dipcourse._html.chart import Chart
+from dipcourse._html.scripts import alive
+from dipcourse._html.shown import Shown, show_once
+from dipcourse._palette import ORACLE
+from dipcourse.history import History
 from dipcourse.images import codec
 
 #: Bytes of a whole player. Frames are left out until it fits; their quality stays.
 LIMIT = 3_000_000
 #: Below this many frames, pictures are drawn smaller instead (only above 256 pixels).
 FEWEST = 12
+LARGEST = 512  # pixels of a side of the pictures of ``compare``
+KINDS = "single frame", "running mean"
 
 
-def iterations(history, reference=None, title="Iterations"):
+def iterations(
+    history: History, reference: torch.Tensor | None = None, title: str = "Iterations"
+) -> Shown:
     """Show the frames of a fit with a slider, a play button and a curve.
 
     The pictures and the script are part of the HTML, so the player works without a kernel and
@@ -50,24 +56,35 @@ def iterations(history, reference=None, title="Iterations"):
     _check(history, reference)
     title = history.titled(title)
     psnr = None if reference is None else [_psnr(history, reference, m) for m in (False, True)]
-    kept, pictures, shrink, error = _pictures(history, psnr)
+    film = _film(history, psnr)
     steps = [int(k) for k in history.steps]
+    kept_steps = [steps[i] for i in film.kept]
+    kept_psnr = [[_finite(values[i]) for i in film.kept] for values in psnr or ()]
+    chart, lines = _chart(history, steps, psnr)
     data = {
         "title": title,
-        "steps": [steps[i] for i in kept],
+        "kinds": KINDS,
+        "steps": kept_steps,
         "width": history.frames.shape[3],
-        "frames": pictures,
-        "codecError": round(error, 2),
-        "note": f"drawn at 1/{shrink} of its size" if shrink > 1 else "",
-        "psnr": psnr and [[_finite(values[i]) for i in kept] for values in psnr],
-        "curve": _curve(history, steps, psnr),
+        "frames": film.sources,
+        "codecError": round(film.error, 2),
+        "note": f"drawn at 1/{film.shrink} of its size" if film.shrink > 1 else "",
+        "psnr": kept_psnr or None,
+        "chart": chart.svg(),
+        "heights": [chart.heights([line[i] for i in film.kept]) for line in lines],
     }
-    html = _alive("player", _filmstrip(data), data)
+    html = alive("player", _filmstrip(title, kept_steps, film.sources[0], kept_psnr), data)
     about = f"{title}: {len(steps)} frames from step {steps[0]} to step {steps[-1]}"
-    return _display.show_once(html, alt=about)
+    return show_once(html, alt=about)
 
 
-def compare(before, after, labels=("before", "after"), reference=None, title="Before and after"):
+def compare(
+    before: torch.Tensor,
+    after: torch.Tensor,
+    labels: Sequence[str] = ("before", "after"),
+    reference: torch.Tensor | None = None,
+    title: str = "Before and after",
+) -> Shown:
     """Show two pictures on top of each other, with a divider to drag from side to side.
 
     Drag on the picture, or move the slider below it (arrow keys too). Pictures and script are part
@@ -95,60 +112,36 @@ def compare(before, after, labels=("before", "after"), reference=None, title="Be
     """
     if len(labels) != 2:
         raise ValueError(f"labels={labels!r}: give two, such as ('noisy', 'restored')")
-    pictures = (before, after)
-    for label, x in zip(labels, pictures, strict=True):
+    pair = (before, after)
+    for label, x in zip(labels, pair, strict=True):
         images.require(x, f"the picture {label!r}")
-    (h, w), (high, wide) = (x.shape[2:] for x in pictures)
+    (h, w), (high, wide) = (x.shape[2:] for x in pair)
     if h * wide != high * w:
         raise ValueError(
             f"{labels[0]!r} has {h} × {w} pixels, {labels[1]!r} {high} × {wide}: they cannot lie "
             "on each other, cut them to the same proportions"
         )
+    named = [_label(label, x, reference) for label, x in zip(labels, pair, strict=True)]
+    sources = [drawn.source(x, math.ceil(max(x.shape[2:]) / LARGEST)) for x in pair]
     data = {
         "title": title,
-        "labels": [_label(*pair, reference) for pair in zip(labels, pictures, strict=True)],
-        "pictures": [_source(x) for x in pictures],
+        "labels": named,
+        "pictures": sources,
         "width": max(w, wide),
         "height": max(h, high),
     }
+    row = drawn.row(title, list(zip(sources, named, named, strict=True)), width=256)
     about = f"{title}: {labels[0]} and {labels[1]}, with a divider"
-    return _display.show_once(_alive("compare", _pair(data), data), alt=about)
+    return show_once(alive("compare", row, data), alt=about)
 
 
-def _label(label, x, reference):
+def _label(label: str, x: torch.Tensor, reference: torch.Tensor | None) -> str:
     if reference is None or x.shape != reference.shape or torch.equal(x, reference):
         return label
     return f"{label}, {metrics.psnr(x, reference):.1f} dB"
 
 
-def _source(x):
-    """The src of a picture tensor: a JPEG that keeps noise, of at most 512 pixels a side."""
-    frame = images.levels(x)[0].cpu()
-    return f"data:image/jpeg;base64,{_encode(frame, math.ceil(max(x.shape[2:]) / 512))[0]}"
-
-
-def _pair(data):
-    """The two pictures in a row for readers without scripts."""
-    cells = [
-        f'<td><img src="{source}" alt="{escape(data["title"])}: {escape(label)}" width="256">'
-        f"<br>{escape(label)}</td>"
-        for source, label in zip(data["pictures"], data["labels"], strict=True)
-    ]
-    return f"<table><caption>{escape(data['title'])}</caption><tr>{''.join(cells)}</tr></table>"
-
-
-def _alive(kind, without_script, data):
-    """HTML that the script of that kind brings to life."""
-    name = uuid.uuid4().hex
-    script = Path(__file__).with_name(f"{kind}.js").read_text("utf-8")
-    packed = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    return (
-        f'<div class="dipcourse-{kind}" data-player="{name}">{without_script}</div>\n'
-        f'<script>({script.strip().rstrip(";")})("{name}", {packed});</script>'
-    )
-
-
-def _check(history, reference):
+def _check(history: History, reference: torch.Tensor | None) -> None:
     if not len(history):
         raise ValueError("the history holds no frames: run the fit for at least one step")
     if reference is None:
@@ -161,42 +154,57 @@ def _check(history, reference):
         )
 
 
-def _psnr(history, reference, mean):
+def _psnr(history: History, reference: torch.Tensor, mean: bool) -> list[float]:
     return [metrics.psnr(history.frame(i, mean), reference) for i in range(len(history))]
 
 
-def _finite(value):
+def _finite(value: float) -> float | None:
     """A number that JSON can hold, or None."""
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _encode(frame, shrink=1):
-    """A uint8 tensor (C, H, W) as base64 JPEG text, and its mean squared error (grey levels²)."""
-    small = F.avg_pool2d(frame.float(), shrink, ceil_mode=True).round().to(torch.uint8)
+def _coded(frame: torch.Tensor, shrink: int) -> tuple[str, float]:
+    """The src of a uint8 tensor (C, H, W), and its mean squared error (grey levels²)."""
+    small = drawn.smaller(frame, shrink)
     data = codec.to_even_jpeg(small)
     error = small.float() - codec.decoded(data).float()
-    return base64.b64encode(data).decode(), float((error**2).mean())
+    return codec.address(data), float((error**2).mean())
 
 
-def _pictures(history, psnr):
-    """Which frames are kept, [single, mean] as text, how much smaller, and the worst error."""
+class _Film(NamedTuple):
+    """The pictures of a player.
+
+    Attributes:
+        kept: which frames.
+        sources: of the single frames and of the running means, the src of each.
+        shrink: how many times smaller they are drawn.
+        error: mean squared error (grey levels²) of the worst.
+    """
+
+    kept: list[int]
+    sources: list[list[str]]
+    shrink: int
+    error: float
+
+
+def _film(history: History, psnr: list[list[float]] | None) -> _Film:
     best = {0} if psnr is None else {int(np.argmax(values)) for values in psnr}
     shrink = 1
     while True:
-        coded = [[_encode(f, shrink) for f in m] for m in (history.frames, history.means)]
+        coded = [[_coded(f, shrink) for f in m] for m in (history.frames, history.means)]
         sizes = np.array([[len(text) for text, _ in series] for series in coded])
         kept = _choose(sizes, best)
         if len(kept) >= min(FEWEST, len(history)) or max(history.frames.shape[2:]) <= 256 * shrink:
             break
         shrink *= 2
     error = max(series[i][1] for series in coded for i in kept)
-    return kept, [[series[i][0] for i in kept] for series in coded], shrink, error
+    return _Film(kept, [[series[i][0] for i in kept] for series in coded], shrink, error)
 
 
-def _choose(sizes, best):
+def _choose(sizes: np.ndarray, best: set[int]) -> list[int]:
     """As many frames as LIMIT has room for: evenly spread, with the first, last and best ones."""
     number = sizes.shape[1]
-    room = LIMIT - 60_000 - 5 * sizes[0].max()  # for script, curve and filmstrip
+    room = LIMIT - 60_000 - 5 * sizes[0].max()  # for script, chart and filmstrip
     for count in range(number, 1, -1):
         kept = sorted(best | set(np.linspace(0, number - 1, count).round().astype(int).tolist()))
         if sizes[:, kept].sum() <= room:
@@ -204,27 +212,32 @@ def _choose(sizes, best):
     return kept if number > 1 else [0]
 
 
-def _curve(history, steps, psnr):
-    """What the graph shows: PSNR of the frames, or the loss of (at most 400 of) the steps."""
+def _chart(
+    history: History, steps: list[int], psnr: list[list[float]] | None
+) -> tuple[Chart, list[list[float]]]:
+    """The chart, and what its curves are at the kept steps.
+
+    It shows the PSNR of the frames, or the loss of (at most 400 of) the steps and of all that were
+    kept.
+    """
     if psnr is not None:
-        lines = [[_finite(v) for v in values] for values in psnr]
-        return {"name": "PSNR in dB (needs the clean image)", "log": False, "x": steps, "y": lines}
-    some = np.linspace(0, len(history.loss) - 1, min(400, len(history.loss))).round()
-    x = sorted({int(k) for k in some} | {k for k in steps if k < len(history.loss)})
-    y = [_finite(v) if v > 0 else None for v in history.loss[x].tolist()]
-    return {"name": "loss (log axis)", "log": True, "x": x, "y": [y]}
+        return Chart(f"PSNR in dB ({ORACLE})", steps, psnr, kinds=KINDS), psnr
+    count = len(history.loss)
+    some = np.linspace(0, count - 1, min(400, count)).round()
+    x = sorted({int(k) for k in some} | {k for k in steps if k < count})
+    chart = Chart("loss (log axis)", x, [history.loss[x]], log=True)
+    return chart, [[history.loss[k] if k < count else math.nan for k in steps]]
 
 
-def _filmstrip(data):
+def _filmstrip(
+    title: str, steps: list[int], sources: list[str], psnr: list[list[float | None]]
+) -> str:
     """Five frames in a row for readers without scripts (GitHub, an untrusted copy)."""
-    number = len(data["steps"])
+    number = len(steps)
     cells = []
     for i in sorted(set(np.linspace(0, number - 1, min(5, number)).round().astype(int))):
-        label = f"step {data['steps'][i]}"
-        if data["psnr"] and data["psnr"][0][i] is not None:
-            label += f" · {data['psnr'][0][i]:.2f} dB"
-        source = f"data:image/jpeg;base64,{data['frames'][0][i]}"
-        alt = escape(f"{data['title']}: the output at {label}", quote=True)
-        below = label.replace(" · ", "<br>")
-        cells.append(f'<td><img src="{source}" alt="{alt}" width="128"><br>{below}</td>')
-    return f"<table><caption>{escape(data['title'])}</caption><tr>{''.join(cells)}</tr></table>"
+        words = [f"step {steps[i]}"]
+        if psnr and psnr[0][i] is not None:
+            words.append(f"{psnr[0][i]:.2f} dB")
+        cells.append((sources[i], f"the output at {' · '.join(words)}", "\n".join(words)))
+    return drawn.row(title, cells, width=128)

@@ -10,8 +10,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from traitlets.config import Config
 
-from dipcourse import degrade, draw, live
+from dipcourse import degrade, live
+from dipcourse._palette import PAINT
 from dipcourse.images import codec
+from dipcourse.live import mask as drawing
 
 HOLE = degrade.hole_mask(24, 32, 5, 10, 9, 20)
 
@@ -28,7 +30,7 @@ def photo(height=24, width=32):
 def test_the_mask_is_what_is_painted():
     drawn = live.draw_mask(photo())
     assert torch.equal(drawn.mask, torch.ones(1, 1, 24, 32))
-    drawn.canvas.drawn = draw.encode(HOLE)  # what a stroke sends
+    drawn.canvas.drawn = drawing.encode(HOLE)  # what a stroke sends
     assert torch.equal(drawn.mask, HOLE)
     assert torch.equal(degrade.Mask(drawn.mask)(photo()), photo() * HOLE)
 
@@ -45,7 +47,7 @@ def test_start_stays_where_nobody_draws():
 
 
 def test_the_page_shows_what_the_kernel_says():
-    assert "#{:02x}{:02x}{:02x}".format(*draw.COLOUR) in draw.Canvas._esm
+    assert f'PAINT = "{PAINT}";' in drawing.Canvas._esm
     drawn = live.draw_mask(photo(), HOLE)
     assert (drawn.canvas.width, drawn.canvas.height) == (32, 24)
     assert f'class="{drawn.canvas.note}"' in drawn.html
@@ -57,9 +59,12 @@ def test_the_page_shows_what_the_kernel_says():
         (lambda: live.draw_mask(photo()[0]), "the image has shape"),
         (lambda: live.draw_mask(photo(), HOLE[:, :, 1:]), r"start has \(23, 32\) pixels"),
         (lambda: live.draw_mask(photo(), HOLE / 2), "only 0"),
-        (lambda: draw.decode("data:image/png;base64,AAAA", 24, 32), "no drawing"),
-        (lambda: draw.decode("data:image/png;base64,!", 24, 32), "no drawing"),
-        (lambda: draw.decode(draw.encode(HOLE), 24, 24), r"\(24, 32\) pixels, the photo \(24, 24"),
+        (lambda: drawing.decode("data:image/png;base64,AAAA", 24, 32), "no drawing"),
+        (lambda: drawing.decode("data:image/png;base64,!", 24, 32), "no drawing"),
+        (
+            lambda: drawing.decode(drawing.encode(HOLE), 24, 24),
+            r"\(24, 32\) pixels, the photo \(24, 24",
+        ),
     ],
 )
 def test_bad_input_is_named(call, words):
@@ -70,7 +75,7 @@ def test_bad_input_is_named(call, words):
 def test_canvas_and_fallback_are_shown_once(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     seen = []
-    monkeypatch.setattr(draw, "display", lambda *args, **options: seen.append(args[0]))
+    monkeypatch.setattr(drawing, "display", lambda *args, **options: seen.append(args[0]))
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     try:
         shell.user_ns.update(live=live, x=photo())
@@ -125,7 +130,7 @@ def at(page, x, y, view=0):
 
 
 def mask_of(page):
-    return draw.decode(page.evaluate("state.drawn"), 24, 32)
+    return drawing.decode(page.evaluate("state.drawn"), 24, 32)
 
 
 def disc(x, y, size=12):
@@ -155,7 +160,7 @@ def test_draw_erase_undo_clear(canvas_page, ratio):
     hidden = int((first == 0).sum())
     assert page.get_by_role("status").nth(0).inner_text() == f"{hidden} of 768 pixels are hidden"
     for view in (0, 1):
-        assert colour(page, 8, 9, view) == [*draw.COLOUR, 255]
+        assert colour(page, 8, 9, view) == [*drawing.COLOUR, 255]
         assert colour(page, 20, 9, view) == [51, 153, 51, 255]
 
     page.mouse.move(*at(page, 20.1, 9.2))
@@ -190,7 +195,7 @@ def test_draw_erase_undo_clear(canvas_page, ratio):
 @pytest.mark.browser
 def test_finger_and_start(canvas_page):
     page = canvas_page(start=HOLE, has_touch=True)
-    assert colour(page, 12, 6) == [*draw.COLOUR, 255]
+    assert colour(page, 12, 6) == [*drawing.COLOUR, 255]
     assert page.get_by_role("status").nth(0).inner_text() == "40 of 768 pixels are hidden"
     page.touchscreen.tap(*at(page, 26.1, 16.2))
     assert torch.equal(mask_of(page), HOLE * disc(26.1, 16.2))

@@ -14,12 +14,11 @@ import torch
 from PIL import Image
 
 from dipcourse import (
+    baselines,
     degrade,
-    draw,
     fit,
     images,
     live,
-    live_view,
     metrics,
     nets,
     player,
@@ -29,7 +28,10 @@ from dipcourse import (
 )
 from dipcourse.history import History
 from dipcourse.images import files
+from dipcourse.live import mask as drawing
+from dipcourse.live import sight
 from tests.conftest import output
+from tools import reference
 
 ROOT = Path(__file__).parents[1]
 RAMP = np.tile(np.linspace(0, 255, 16).astype(np.uint8), (12, 1))  # 12 rows, 16 columns
@@ -445,6 +447,21 @@ def net():
     return nets.PixelImage(X)
 
 
+#: (classical method, argument) → a call with grey levels there.
+BASELINES = {
+    ("nlm", "y"): lambda: baselines.nlm(GREY, 0.1),
+    ("tv", "y"): lambda: baselines.tv(GREY, 0.1),
+    ("wavelets", "y"): lambda: baselines.wavelets(GREY, 0.1),
+    ("median", "y"): lambda: baselines.median(GREY, 3),
+    ("linear", "y"): lambda: baselines.linear(GREY, UNIT_MASK),
+    ("linear", "mask"): lambda: baselines.linear(X, 255 * UNIT_MASK),
+    ("biharmonic", "y"): lambda: baselines.biharmonic(GREY, UNIT_MASK),
+    ("biharmonic", "mask"): lambda: baselines.biharmonic(X, 255 * UNIT_MASK),
+    ("nearest", "y"): lambda: baselines.nearest(GREY, 2),
+    ("bicubic", "y"): lambda: baselines.bicubic(GREY, 2),
+    ("sharpen", "x"): lambda: baselines.sharpen(GREY, 1),
+}
+
 #: "room.function argument" → a call with grey levels there. All are refused.
 REFUSED = {
     "images.to_numpy x": lambda: images.to_numpy(GREY),
@@ -475,14 +492,18 @@ REFUSED = {
     "metrics.ssim mask": lambda: metrics.ssim(X, OTHER, 255 * UNIT_MASK),
     "stopping.oracle x": lambda: stopping.oracle(history(), GREY),
     "stopping.oracle mask": lambda: stopping.oracle(history(), OTHER, mask=255 * UNIT_MASK),
-    "draw.draw_mask image": lambda: draw.draw_mask(GREY),
-    "draw.draw_mask start": lambda: draw.draw_mask(X, start=255 * UNIT_MASK),
+    "live.draw_mask image": lambda: live.draw_mask(GREY),
+    "live.draw_mask start": lambda: live.draw_mask(X, start=255 * UNIT_MASK),
     "live.iterations reference": lambda: live.iterations(history(), reference=GREY),
     "live.difference reference": lambda: live.difference(GREY),
+    "degrade.damage x": lambda: degrade.damage(GREY, "text", 8),
     "live.damage x": lambda: live.damage(GREY, "text", 8),
     "live.damage_panel photos": lambda: live.damage_panel(GREY),
-    "live_fit.fit_panel y": lambda: live.fit_panel(net(), None, GREY, A),
-    "live_fit.fit_panel reference": lambda: live.fit_panel(net(), None, X, A, reference=GREY),
+    "live.fit_panel y": lambda: live.fit_panel(net(), None, GREY, A),
+    "live.fit_panel reference": lambda: live.fit_panel(net(), None, X, A, reference=GREY),
+    "baselines.best_of y": lambda: baselines.best_of(baselines.tv, GREY, [0.1], X),
+    "baselines.best_of reference": lambda: baselines.best_of(baselines.tv, X, [0.1], GREY),
+    **{f"baselines.{name} {argument}": call for (name, argument), call in BASELINES.items()},
     "fit.fit y": lambda: fit.fit(net(), None, GREY, A, steps=1),
     "fit.fit holdout": lambda: fit.fit(net(), None, X, A, steps=1, holdout=255 * UNIT_MASK),
     "fit.Stepper y": lambda: fit.Stepper(net(), None, GREY, A),
@@ -503,8 +524,10 @@ ANY_SCALE = {
     "priors.total_variation x": lambda: (priors.total_variation(GREY, 0.255) / 255).allclose(
         priors.total_variation(X)
     ),
-    "live_view.view pictures": lambda: live_view.view("step 1", {"output": GREY}),
-    "draw.encode mask": lambda: draw.encode(255 * UNIT_MASK) == draw.encode(UNIT_MASK),
+    "what a fit panel shows": lambda: sight.view("step 1", {"output": GREY}),
+    "the text of a drawn mask": lambda: (
+        drawing.encode(255 * UNIT_MASK) == drawing.encode(UNIT_MASK)
+    ),
     "operators": lambda: all(
         B(GREY).allclose(255 * B(X), atol=1e-3)
         for B in (A, degrade.Mask(UNIT_MASK), degrade.Downsample(2), degrade.Blur(1.0))
@@ -522,16 +545,10 @@ CLASSES = [degrade.Mask, fit.Stepper, nets.PixelImage]  # others get checked pic
 
 
 def taking_pictures():
-    """All "room.function argument" of the package in which a picture or a mask goes."""
-    for path in sorted((ROOT / "dipcourse").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        room = parts[1]
-        if room.startswith("_") or room in ("assignment", "grading"):
-            continue
-        module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
-        for name, made in vars(module).items():
-            own = getattr(made, "__module__", "") == module.__name__ and not name.startswith("_")
-            if own and (inspect.isfunction(made) or made in CLASSES):
+    """All "room.function argument" that the package offers, in which a picture or a mask goes."""
+    for room in reference.ROOMS:
+        for name, made in reference.public(importlib.import_module(f"dipcourse.{room}")):
+            if inspect.isfunction(made) or made in CLASSES:
                 for argument in PICTURES & set(inspect.signature(made).parameters):
                     yield f"{room}.{name} {argument}"
 

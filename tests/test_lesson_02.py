@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from dipcourse import degrade, fit, images, live, live_fit, metrics, nets, show
+from dipcourse import degrade, fit, images, live, metrics, nets, show
+from dipcourse.live import fitting
 from tests import lesson_code
 
 SIDE = 32
@@ -198,7 +199,7 @@ def test_braking_calms_the_loss_and_a_kick_throws_it_back(z):
 
 
 def test_the_panel_does_nothing_until_it_is_started(z, monkeypatch):
-    monkeypatch.setattr(live_fit, "advance", lambda *_: pytest.fail("Run All waits for a fit"))
+    monkeypatch.setattr(fitting, "advance", lambda *_: pytest.fail("Run All waits for a fit"))
     x = images.load("face", size=SIDE)
     steered = lesson("steer", fresh=fresh, x=x, z=z, live=live)["steered"]
     assert steered.history is None

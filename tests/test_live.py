@@ -11,6 +11,7 @@ import torch
 
 from dipcourse import degrade, images, live, metrics, show
 from dipcourse.history import History
+from dipcourse.live import panels
 
 
 def flat(grey):
@@ -45,7 +46,7 @@ def history_of(count=5, size=32):
     ],
 )
 def test_controls(spec, kind, value, options):
-    control = live._control("strength", spec)
+    control = panels.control("strength", spec)
     assert type(control) is kind
     assert control.value == value
     assert control.description == "strength"
@@ -53,8 +54,8 @@ def test_controls(spec, kind, value, options):
 
 
 def test_ready_controls_keep_their_description():
-    assert live._control("a", widgets.Checkbox()).description == "a"
-    assert live._control("a", widgets.Checkbox(description="tick me")).description == "tick me"
+    assert panels.control("a", widgets.Checkbox()).description == "a"
+    assert panels.control("a", widgets.Checkbox(description="tick me")).description == "tick me"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +233,11 @@ def test_every_damage_fits_its_operator(kind):
             assert not torch.equal(y, x)
         else:
             assert torch.equal(y, operator(x))
+
+
+def test_lessons_find_the_damage_beside_its_panel():
+    assert live.damage is degrade.damage
+    assert live.DAMAGE is degrade.DAMAGE
 
 
 def test_damage_has_the_strength_that_was_asked_for():

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import degrade, fit, live, live_fit, live_view, metrics, nets, player
+from dipcourse import degrade, fit, live, metrics, nets, player
+from dipcourse._html.chart import Chart, ticks
+from dipcourse._palette import stroke
+from dipcourse.fit import machine
+from dipcourse.live import fitting, sight
 
 A = degrade.Identity()
 SIZE = 16
@@ -20,7 +24,7 @@ SIZE = 16
 
 @pytest.fixture(autouse=True)
 def _one_step_a_tick(monkeypatch):
-    monkeypatch.setattr(live_fit, "BUDGET", 0)
+    monkeypatch.setattr(fitting, "BUDGET", 0)
 
 
 def photo():
@@ -295,7 +299,7 @@ def test_the_kernels_stop_button_ends_the_tick_or_its_step(presses):
         panel.play.value += 1
         await turns()
         assert panel.k == (3 if presses == 1 else 2)
-        assert escape(live_fit.STOPPED) in panel.html
+        assert escape(fitting.STOPPED) in panel.html
         tick(panel, 2)  # nothing is stuck
         assert "running" in panel.html
         panel.pause()
@@ -317,7 +321,7 @@ def test_the_kernels_stop_button_is_heard_between_ticks():
         signal.raise_signal(signal.SIGINT)
         await turns()
         assert not is_playing(panel)
-        assert escape(live_fit.STOPPED) in panel.html
+        assert escape(fitting.STOPPED) in panel.html
         assert panel.k == 2
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
@@ -361,7 +365,7 @@ def test_an_operator_of_ones_own_needs_no_mask():
 
 def test_the_film_is_counted_before_the_panel_is_made(monkeypatch):
     asked = []
-    monkeypatch.setattr(fit.memory, "require", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(machine, "require_memory", lambda *arguments: asked.append(arguments))
     make(steps=200, frames=9, prior=torch.sum)
     assert asked[0][-2:] == (9, True)
 
@@ -412,12 +416,12 @@ def test_advance_keeps_to_its_time_and_limit():
     net, z = network()
     stepper = fit.Stepper(net, z, photo(), A)
     seconds = itertools.count()
-    losses = live_fit.advance(stepper, 10, {0, 2}, 3, clock=lambda: next(seconds))
+    losses = fitting.advance(stepper, 10, {0, 2}, 3, clock=lambda: next(seconds))
     assert len(losses) == stepper.k == 3
-    assert len(live_fit.advance(stepper, 10, set(), 0)) == 1
-    losses += live_fit.advance(stepper, 10, set(), math.inf)
+    assert len(fitting.advance(stepper, 10, set(), 0)) == 1
+    losses += fitting.advance(stepper, 10, set(), math.inf)
     assert stepper.k == 10
-    assert live_fit.advance(stepper, 10, set(), 1) == []
+    assert fitting.advance(stepper, 10, set(), 1) == []
     history = stepper.history()
     assert history.steps.tolist() == [0, 2, 9]
     assert history.loss[:3].tolist() == pytest.approx(losses[:3])
@@ -438,21 +442,61 @@ def test_psnr_is_an_oracle_and_of_hidden_pixels():
 
 
 def test_pictures_have_alt_texts_and_titles_are_escaped():
-    html = live_view.view("step 3 · on", {'<b> "x"': photo()}, [1.0, 0.5])
+    html = sight.view("step 3 · on", {'<b> "x"': photo()}, [1.0, 0.5])
     assert 'alt="&lt;b&gt; &quot;x&quot;, step 3"' in html
     assert "<b>" not in html
     assert re.search(r'role="img" aria-label="loss \(log axis\): from 0.5 to 1 over 2 steps"', html)
 
 
-def test_charts_leave_gaps():
-    html = live_view.chart("loss", range(1, 6), [[1.0, math.nan, 0.01, 0.0, 0.1]], log=True)
-    path = re.search(r'<path d="(M[\d.]+ 30\.0.*?)" fill', html)[1]
-    assert re.fullmatch(r"M\S+ 30\.0M\S+ 126\.0M\S+ 78\.0", path)
-    assert "from 0.01 to 1" in html
-    assert "L" not in path
-    assert 'd=""' in live_view.chart("loss", [1], [[math.nan]])
-    flat = live_view.chart("loss", [1, 2], [[3.0, 3.0], [3.0, 3.0]])
-    assert flat.count("78.0L") == 2
-    assert 'stroke-dasharray="6 4"' in flat
-    long = live_view.chart("loss", range(10_000), [np.ones(10_000)])
-    assert long.count("L") < 300
+def curves(svg):
+    """The paths of a chart's curves."""
+    return re.findall(r'<path data-curve="\d" d="([^"]*)"', svg)
+
+
+def test_a_chart_leaves_gaps():
+    chart = Chart("loss", range(1, 6), [[1.0, math.nan, 0.01, 0.0, 0.1]], log=True)
+    (path,) = curves(chart.svg())
+    assert re.fullmatch(r"M\S+ 26\.0M\S+ 262\.0M\S+ 144\.0", path)
+    assert chart.heights([1.0, math.inf, 0.01, -1.0, 0.1]) == [26, None, 262, None, 144]
+    assert "from 0.01 to 1 over 5 steps" in chart.svg()
+    empty = Chart("loss", [1], [[math.nan]]).svg()
+    assert curves(empty) == [""]
+    assert "nothing to draw" in empty
+
+
+def test_a_chart_of_two_curves_has_a_legend():
+    svg = Chart("PSNR", [1, 2], [[3.0, 3.0], [3.0, 3.0]], kinds=("one", "mean")).svg()
+    assert [path.count(" 154.0") for path in curves(svg)] == [2, 2]  # in the middle
+    assert svg.count('stroke-dasharray="6 4"') == 2  # curve and legend
+    assert [">one<" in svg, ">mean<" in svg] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "marks"),
+    [
+        (0, 40, False, [0, 10, 20, 30, 40]),
+        (19.97, 20.02, False, [19.97, 19.98, 19.99, 20, 20.01, 20.02]),
+        (0.02, 0.3, True, [0.02, 0.05, 0.1, 0.2]),
+        (0.02, 3, True, [0.03, 0.1, 0.3, 1, 3]),
+        (2e-4, 3, True, [0.001, 0.01, 0.1, 1]),
+        (0.02, 0.06, True, [0.02, 0.03, 0.04, 0.05, 0.06]),
+    ],
+)
+def test_marks_of_an_axis_are_round(low, high, log, marks):
+    assert ticks(low, high, log) == marks
+
+
+def test_a_long_fit_has_a_short_curve():
+    html = sight.view("step 10000", {}, np.ones(10_000).tolist())
+    (path,) = curves(html)
+    assert path.count("L") == sight.POINTS - 1
+    assert 'data-last="10000"' in html
+
+
+def test_the_chart_of_a_panel_and_of_a_page_are_one():
+    panel = make(reference=photo())
+    tick(panel, 3)
+    page = player.iterations(panel.history, reference=photo()).html.replace("\\u003c", "<")
+    for part in ("PSNR in dB (needs the clean image)", stroke(0), stroke(1)):
+        assert part in panel.html
+        assert part in page.replace('\\"', '"')

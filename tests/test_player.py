@@ -1,6 +1,5 @@
 """The iteration player and the divider: what they hold, and how they behave in Chromium."""
 
-import base64
 import io
 import json
 import re
@@ -12,8 +11,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from traitlets.config import Config
 
-from dipcourse import _display, images, metrics, player
+from dipcourse import images, metrics, player
+from dipcourse._html import shown as shows
+from dipcourse._palette import COLOURS, ON_DARK
 from dipcourse.history import History
+from dipcourse.images import codec
 
 STEPS = [0, 1, 2, 5, 10, 20, 40]
 
@@ -45,7 +47,12 @@ def noisy_photo(size=192, sigma=25):
 
 def contents(shown):
     """The data that the player's script gets."""
-    return json.loads(re.search(r'\("[0-9a-f]{32}", (\{.*\})\);</script>', shown.html)[1])
+    return json.loads(re.search(r'awaken\("[0-9a-f]{32}", (\{.*\}), \w+\);', shown.html)[1])
+
+
+def picture_of(source):
+    """The pixels of a picture that a page holds."""
+    return np.asarray(Image.open(io.BytesIO(codec.from_address(source))))
 
 
 # ---- what it holds
@@ -53,11 +60,11 @@ def contents(shown):
 
 def test_codec_error_is_small_against_the_noise():
     x, frames = noisy_photo()
-    text, error = player._encode(frames[0])
-    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))), float)
-    source = frames[0].permute(1, 2, 0).numpy().astype(float)
-    noise = ((source - 255 * images.to_numpy(x)) ** 2).mean()
-    assert error == pytest.approx(((decoded - source) ** 2).mean())
+    source, error = player._coded(frames[0], 1)
+    decoded = picture_of(source).astype(float)
+    frame = frames[0].permute(1, 2, 0).numpy().astype(float)
+    noise = ((frame - 255 * images.to_numpy(x)) ** 2).mean()
+    assert error == pytest.approx(((decoded - frame) ** 2).mean())
     assert error < 0.05 * noise
 
 
@@ -91,8 +98,7 @@ def test_large_pictures_are_drawn_smaller():
     assert len(shown.html) <= player.LIMIT
     assert data["note"] == "drawn at 1/2 of its size"
     assert len(data["steps"]) >= 8
-    picture = Image.open(io.BytesIO(base64.b64decode(data["frames"][0][0])))
-    assert picture.size == (256, 256)
+    assert picture_of(data["frames"][0][0]).shape == (256, 256, 3)
 
 
 def test_captions_are_the_psnr_of_the_frames():
@@ -104,7 +110,7 @@ def test_captions_are_the_psnr_of_the_frames():
     for kind, mean in enumerate((False, True)):
         want = [metrics.psnr(history.frame(i, mean), x) for i in range(4)]
         assert data["psnr"][kind] == pytest.approx(want, abs=1e-4)
-    assert "needs the clean image" in data["curve"]["name"]
+    assert "needs the clean image" in data["chart"]
 
 
 def test_odd_histories():
@@ -115,7 +121,9 @@ def test_odd_histories():
     diverged = coded()
     diverged.loss[-5:] = np.nan
     diverged.loss[3] = 0
-    assert contents(player.iterations(diverged))["curve"]["y"][0].count(None) == 6
+    data = contents(player.iterations(diverged))
+    assert data["heights"][0].count(None) == 1  # the last step; step 3 was not kept
+    assert re.search(r'data-curve="0" d="([^"]*)"', data["chart"])[1].count("M") == 2
 
 
 def test_bad_input_is_named():
@@ -168,10 +176,8 @@ def shell(tmp_path, monkeypatch):
 )
 def test_shown_once(shell, monkeypatch, cell, times):
     seen = []
-    monkeypatch.setattr(_display, "display", lambda data, raw: seen.append(data))
-    shell.user_ns.update(
-        show_once=_display.show_once, Shown=_display.Shown, html='<img alt="a dot">'
-    )
+    monkeypatch.setattr(shows, "display", lambda data, raw: seen.append(data))
+    shell.user_ns.update(show_once=shows.show_once, Shown=shows.Shown, html='<img alt="a dot">')
     assert shell.run_cell(cell, store_history=True).success
     assert [data["text/html"] for data in seen] == ['<img alt="a dot">'] * times
     assert all(set(data) == {"text/html", "text/plain"} for data in seen)
@@ -283,7 +289,7 @@ def test_psnr_is_shown(write, open_page):
     assert want in page.inner_text("figcaption")
     assert "needs the clean image" in page.locator("svg").text_content()
     assert "A fit" in page.get_attribute("canvas", "aria-label")
-    dashes = page.locator("svg path").evaluate_all(
+    dashes = page.locator("svg path[stroke-dasharray]").evaluate_all(
         "all => all.map(path => path.getAttribute('stroke-dasharray'))"
     )
     assert dashes == ["none", "none", "6 4", "6 4"]
@@ -360,6 +366,33 @@ def test_text_is_legible(write, open_page, scheme):
     assert all(abs(value - paper) > 0.6 for value in ink)
 
 
+def luminance(rgb):
+    """Relative luminance of (red, green, blue), as WCAG defines it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+    return sum(share * v for share, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("scheme", "colours"), [("light", COLOURS), ("dark", ON_DARK)])
+def test_curves_have_the_colours_of_the_palette_and_stand_out(write, open_page, scheme, colours):
+    page = open_page(write(coded(), reference=torch.zeros(1, 3, 32, 48)), color_scheme=scheme)
+    page.wait_for_selector("circle")
+    looks = """nodes => nodes.map(node => getComputedStyle(node))
+    .map(({stroke, fill, backgroundColor}) => ({stroke, fill, backgroundColor}))"""
+    curves = page.locator("[data-curve]").evaluate_all(looks)
+    (dot,) = page.locator("circle").evaluate_all(looks)
+    (paper,) = page.locator("body").evaluate_all(looks)
+    assert dot["fill"] == curves[0]["stroke"]
+    for number, curve in enumerate(curves):
+        ink, ground = (
+            [int(v) / 255 for v in re.findall(r"\d+", text)[:3]]
+            for text in (curve["stroke"], paper["backgroundColor"])
+        )
+        assert [round(255 * v) for v in ink] == list(bytes.fromhex(colours[number][1:]))
+        dark, light = sorted(map(luminance, (ink, ground)))
+        assert (light + 0.05) / (dark + 0.05) > 3  # what WCAG asks of graphics
+
+
 # ---- the divider
 
 
@@ -376,9 +409,7 @@ def test_compare_holds_both_pictures():
     data = contents(shown)
     assert (data["width"], data["height"]) == (48, 32)
     for source, red in zip(data["pictures"], (204, 0), strict=True):
-        text = source.removeprefix("data:image/jpeg;base64,")
-        middle = np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))[16, 24]
-        assert middle.tolist() == pytest.approx([red, 204 - red, 0], abs=4)
+        assert picture_of(source)[16, 24].tolist() == pytest.approx([red, 204 - red, 0], abs=4)
     assert 'alt="a &quot;b&quot;: y &lt;1&gt;"' in shown.html
     assert "<1>" not in shown.html
 
@@ -395,8 +426,7 @@ def test_compare_gives_the_psnr_of_pictures_of_the_references_size():
 def test_compare_makes_large_pictures_smaller():
     shown = player.compare(*(torch.rand(1, 3, 1024, 1024) for _ in range(2)))
     assert len(shown.html) <= player.LIMIT
-    source = contents(shown)["pictures"][0].removeprefix("data:image/jpeg;base64,")
-    assert Image.open(io.BytesIO(base64.b64decode(source))).size == (512, 512)
+    assert picture_of(contents(shown)["pictures"][0]).shape == (512, 512, 3)
 
 
 @pytest.mark.parametrize(

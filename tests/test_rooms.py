@@ -82,10 +82,11 @@ def private_names(path):
         if name.split(".")[1] != room_of(path):
             yield from (part for part in name.split(".")[2:] if part.startswith("_"))
     modules = {name.split(".")[-1] for name in ours}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in modules and node.attr[0] == "_" and node.attr[:2] != "__":
-                yield f"{node.value.id}.{node.attr}"
+    used = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    for node in used:
+        of = getattr(node.value, "id", None)
+        if of in modules and node.attr.startswith("_") and not node.attr.startswith("__"):
+            yield f"{of}.{node.attr}"
 
 
 def test_no_room_reaches_into_another_ones_private_names():

@@ -73,6 +73,8 @@ def graded_cells() -> dict[str, dict[str, dict[str, str]]]:
 
     Returns:
         {assignment: {name of the cell: {"kind": "task" | "test" | "answer", "stub": fingerprint}}}.
+
+    Built in assignment 1 (used).
     """
     return json.loads(MANIFEST.read_text(encoding="utf-8"))
 
@@ -86,6 +88,8 @@ def examine(notebook: dict, wanted: dict[str, dict[str, str]]) -> tuple[list[str
 
     Returns:
         Two lists of lines: what must be mended, and what is not answered yet.
+
+    Built in assignment 1 (used).
     """
     found: dict[str, list[dict]] = {}
     obstacles, gaps = [], []

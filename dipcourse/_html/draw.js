@@ -3,19 +3,9 @@
 export default () => {
   const mask = document.createElement("canvas"); // opaque where something was drawn
   const pen = mask.getContext("2d", { willReadFrequently: true });
-  const photo = new Image();
   const views = new Set();
   const past = [];
-  let model, size, erase = false, ready = false, drawing = false;
-
-  function load(url) {
-    return new Promise((done) => {
-      if (!url) return done(null);
-      const image = new Image();
-      image.onload = () => done(image);
-      image.src = url;
-    });
-  }
+  let model, photo, size, erase = false, drawing = false;
 
   // A disc of whole pixels: rows of them, so that no edge is smoothed.
   function stamp(x, y) {
@@ -71,36 +61,20 @@ export default () => {
       mask.width = model.get("width");
       mask.height = model.get("height");
       size = Math.max(4, Math.round(mask.width / 16));
-      pen.fillStyle = "#d63384";
-      photo.src = model.get("photo");
-      const drawn = await load(model.get("drawn"));
-      await photo.decode();
-      if (drawn) pen.drawImage(drawn, 0, 0);
-      ready = true;
+      pen.fillStyle = PAINT;
+      if (model.get("drawn")) pen.drawImage(await loaded(model.get("drawn")), 0, 0);
+      photo = await loaded(model.get("photo")); // from now on one can draw
       repaint();
     },
 
     render({ el }) {
-      const add = (parent, tag, attributes, text) => {
-        const node = document.createElement(tag);
-        for (const key in attributes) node.setAttribute(key, attributes[key]);
-        if (text !== undefined) node.textContent = text;
-        return parent.appendChild(node);
-      };
       el.classList.add("dipcourse-draw");
-      add(el, "style", {}, `
+      furnish(el, `
         .${model.get("note")} { display: none; }
-        .dipcourse-draw { font: 14px system-ui, sans-serif; color: var(--jp-ui-font-color1, inherit); }
-        .dipcourse-draw canvas { display: block; max-width: 100%; touch-action: none; cursor: crosshair;
-          image-rendering: pixelated; }
-        .dipcourse-draw .bar { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center;
-          margin: 6px 0; }
-        .dipcourse-draw button { padding: 4px 12px; font: inherit; color: inherit; cursor: pointer;
-          background: transparent; border: 1px solid currentColor; border-radius: 4px; }
-        .dipcourse-draw button[aria-pressed=true] { background: #1f6feb; color: white; }
-        .dipcourse-draw label { display: flex; gap: 6px; align-items: center; margin: 0;
-          font-weight: normal; white-space: nowrap; }
-        .dipcourse-draw :focus-visible { outline: 2px solid #3b8eea; outline-offset: 2px; }`);
+        .dipcourse-draw canvas { touch-action: none; cursor: crosshair; }
+        .dipcourse-draw .bar { margin: 6px 0; }
+        .dipcourse-draw button[aria-pressed=true] { background: ${ACCENT}; color: white; }
+        .dipcourse-draw label { display: flex; gap: 6px; align-items: center; }`);
       const bar = add(el, "div", { class: "bar" });
       const tools = ["Draw", "Erase"].map((name, k) => {
         const button = add(bar, "button", { type: "button" }, name);
@@ -109,18 +83,18 @@ export default () => {
       });
       const label = add(bar, "label", {}, "Brush");
       const slider = add(label, "input", { type: "range", min: 2, max: 48, value: size });
-      const reading = add(label, "span", {});
+      const reading = add(label, "span");
       slider.addEventListener("input", () => { size = Number(slider.value); repaint(); });
       add(bar, "button", { type: "button" }, "Undo").addEventListener("click", undo);
       add(bar, "button", { type: "button" }, "Clear").addEventListener("click", clear);
       const canvas = add(el, "canvas", { role: "img" });
       [canvas.width, canvas.height] = [mask.width, mask.height];
-      canvas.style.width = `${mask.width * Math.max(1, Math.round(432 / mask.width))}px`;
+      canvas.style.width = `${zoomed(mask.width, 432)}px`;
       const caption = add(el, "div", { role: "status" });
       const context = canvas.getContext("2d");
 
       function paint() {
-        context.drawImage(photo, 0, 0, mask.width, mask.height);
+        if (photo) context.drawImage(photo, 0, 0, mask.width, mask.height);
         context.drawImage(mask, 0, 0);
         tools.forEach((button, k) => button.setAttribute("aria-pressed", erase === (k === 1)));
         slider.value = size;
@@ -138,7 +112,7 @@ export default () => {
           y: ((event.clientY - box.top) * mask.height) / box.height };
       }
       canvas.addEventListener("pointerdown", (event) => {
-        if (pointer !== null || !ready || event.button > 0) return;
+        if (pointer !== null || !photo || event.button > 0) return;
         event.preventDefault();
         canvas.setPointerCapture((pointer = event.pointerId));
         remember();
@@ -161,8 +135,6 @@ export default () => {
           drawing = false;
           send();
         });
-      el.addEventListener("keydown", (event) => event.stopPropagation()); // no notebook shortcuts
-      el.setAttribute("data-lm-suppress-shortcuts", "true");
       views.add(paint);
       paint();
       return () => views.delete(paint);

@@ -3,13 +3,15 @@
 import asyncio
 import threading
 import traceback
+from collections.abc import Callable, Iterable
 from html import escape
 
 import ipywidgets as widgets
 from IPython import get_ipython
 from IPython.display import display
 
-from dipcourse._display import Shown
+from dipcourse._html.shown import Shown
+from dipcourse._palette import COLOURS
 
 PAUSE = 0.03  # seconds that work asked for by another thread leaves to waiting cells
 
@@ -23,40 +25,40 @@ class LivePanel(Shown):
     Built in lesson 01.
     """
 
-    def __init__(self, rows, alt):
+    def __init__(self, rows: Iterable[widgets.Widget], alt: str) -> None:
         self._picture = widgets.HTML()
         self._box = widgets.VBox([*rows, self._picture])
         self._loop = _main_loop()
         super().__init__("", alt)
 
     @property
-    def html(self):
+    def html(self) -> str:
         return self._picture.value
 
     @html.setter
-    def html(self, html):
+    def html(self, html: str) -> None:
         self._picture.value = html
 
-    def show(self):
+    def show(self) -> None:
         """Show it here and now; outside IPython nothing happens."""
         if (shell := get_ipython()) is not None:
             self._cell = shell.execution_count
             display(self._box)
 
-    def _elsewhere(self):
+    def _elsewhere(self) -> bool:
         """Are we in a subshell of JupyterLab, where a student's code must not run?"""
         here = threading.current_thread() is threading.main_thread()
         return self._loop is not None and not here
 
-    def _in_main_thread(self, work, wait=0):
+    def _in_main_thread(self, work: Callable[[], object], wait: float = 0) -> None:
         """Call work now, or after the running cell (and the wait) if this is another thread."""
-        if self._elsewhere():
+        if self._loop is not None and self._elsewhere():
             self._loop.call_soon_threadsafe(self._loop.call_later, wait, work)
         else:
             work()
 
 
-def _main_loop():
+def _main_loop() -> asyncio.AbstractEventLoop | None:
     """The kernel's event loop, which runs the cells; None outside a notebook."""
     try:
         return asyncio.get_running_loop()
@@ -64,12 +66,12 @@ def _main_loop():
         return None
 
 
-def error_text(error, what="The picture could not be drawn."):
+def error_text(error: BaseException, what: str = "The picture could not be drawn.") -> str:
     """An exception as HTML: what went wrong, and in which line."""
     lines = traceback.format_exception_only(error)[-1].strip()
     place = traceback.extract_tb(error.__traceback__)[-1]
     return (
-        '<pre role="alert" style="white-space:pre-wrap;border-left:4px solid #D55E00;'
-        f'padding:0.5em">{escape(what)}\n{escape(lines)}\n'
+        '<pre role="alert" style="white-space:pre-wrap;border-left:4px solid '
+        f'{COLOURS[1]};padding:0.5em">{escape(what)}\n{escape(lines)}\n'
         f"(line {place.lineno}: {escape(place.line or '')})</pre>"
     )

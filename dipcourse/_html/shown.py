@@ -1,5 +1,6 @@
 """Results that show themselves exactly once, in every front end."""
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -38,27 +39,27 @@ class Shown:
 
     _kind = "a page, which this is,"
 
-    def __init__(self, html, alt=""):
+    def __init__(self, html: str, alt: str = "") -> None:
         self.html = html
         self.alt = alt or "a result that a notebook shows as a picture"
-        self._cell = None
+        self._cell: int | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.alt
 
-    def show(self):
+    def show(self) -> None:
         """Show it here and now; outside IPython nothing happens."""
         if (shell := get_ipython()) is None:
             return
         self._cell = shell.execution_count
         display({"text/html": self.html, "text/plain": self.alt}, raw=True)
 
-    def _ipython_display_(self):
+    def _ipython_display_(self) -> None:
         shell = get_ipython()
         if shell is not None and shell.execution_count != self._cell:
             self.show()
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write it as an HTML page of its own, which needs no notebook and no network.
 
         Args:
@@ -76,15 +77,15 @@ class Shown:
             raise FileNotFoundError(f"there is no folder {str(path.parent)!r}: make it first")
         path.write_bytes(writers[path.suffix.lower()]())
 
-    def _writers(self):
+    def _writers(self) -> dict[str, Callable[[], bytes]]:
         """Ending of a file name → function that gives the bytes of such a file."""
         return {".html": self._page, ".htm": self._page}
 
-    def _page(self):
+    def _page(self) -> bytes:
         return PAGE.format(title=escape(self.alt), html=self.html).encode(errors="replace")
 
 
-def show_once(html, alt=""):
+def show_once(html: str, alt: str = "") -> Shown:
     """Show a piece of HTML now and return it as a Shown, which does not show it a second time.
 
     Args:

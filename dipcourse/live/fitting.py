@@ -8,22 +8,27 @@ import copy
 import math
 import time
 import weakref
+from collections.abc import Callable, Collection
 from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import torch
+from torch import nn
 
 from dipcourse import images, metrics
 from dipcourse._interrupts import Watch
-from dipcourse._live import PAUSE, LivePanel, error_text
+from dipcourse._palette import ORACLE
 from dipcourse.fit import FitDiverged, Stepper, frame_steps
-from dipcourse.live_view import ORACLE, view
+from dipcourse.history import History
+from dipcourse.live.base import PAUSE, LivePanel, error_text
+from dipcourse.live.sight import view
 
 INTERVAL = 200  # milliseconds from tick to tick
 BUDGET = 0.15  # seconds of steps at a tick; the rest is for drawing
 STOPPED = "stopped by the kernel's stop button"
 
-_panels = weakref.WeakSet()
+_panels: "weakref.WeakSet[FitPanel]" = weakref.WeakSet()
 
 
 class FitPanel(LivePanel):
@@ -37,7 +42,20 @@ class FitPanel(LivePanel):
     Built in lesson 02 (used).
     """
 
-    def __init__(self, net, z, y, operator, *, reference, steps, lr, jitter, frames, **settings):
+    def __init__(
+        self,
+        net: nn.Module,
+        z: torch.Tensor | None,
+        y: torch.Tensor,
+        operator: nn.Module,
+        *,
+        reference: torch.Tensor | None,
+        steps: int,
+        lr: float,
+        jitter: float,
+        frames: int,
+        **settings: Any,
+    ) -> None:
         _require_reference(reference, operator, y)
         self._net, self._home = net, next(net.parameters()).device
         self._start = copy.deepcopy(net.state_dict())
@@ -76,11 +94,11 @@ class FitPanel(LivePanel):
         _panels.add(self)
 
     @property
-    def k(self):
+    def k(self) -> int:
         return self._stepper.k
 
     @property
-    def history(self):
+    def history(self) -> History | None:
         if self._diverged or not self.k:
             return self._diverged
         self._net.to(self._stepper.device)
@@ -90,21 +108,21 @@ class FitPanel(LivePanel):
         history.settings["changes"] = list(self._changes)
         return history
 
-    def pause(self):
+    def pause(self) -> None:
         """Stand still; the Play button goes on."""
         setattr(self.play, self._playing, False)
 
-    def stop(self):
+    def stop(self) -> None:
         """Stand still, and say where the History is."""
         self.pause()
         self._draw("stopped")
 
-    def step(self):
+    def step(self) -> None:
         """Pause and make one step."""
         self.pause()
         self._advance(budget=0)
 
-    def restart(self):
+    def restart(self) -> None:
         """Begin again with the parameters that net had at first, and the sliders where they are."""
         try:
             self._renew()
@@ -113,19 +131,22 @@ class FitPanel(LivePanel):
         else:
             self._draw("from the start")
 
-    def _button(self, description, work):
+    def _button(self, description: str, work: Callable[[], None]) -> widgets.Button:
         button = widgets.Button(description=description, layout={"width": "auto"})
         button.on_click(lambda _: self._in_main_thread(work))
         return button
 
-    def _renew(self):
+    def _renew(self) -> None:
         self._net.load_state_dict(self._start)
         self._used = {name: slider.value for name, slider in self.sliders.items()}
         self._stepper = self._make(**self._used)
-        self._losses, self._quality, self._changes = [], [], []
-        self._seconds, self._diverged, self._error = 0.0, None, ""
+        self._losses: list[float] = []
+        self._quality: list[tuple[float, ...]] = []
+        self._changes: list[list[object]] = []  # [step, name of a slider, its value]
+        self._diverged: History | None = None
+        self._seconds, self._error = 0.0, ""
 
-    def _ticked(self, change):
+    def _ticked(self, change: Any) -> None:
         if change.new == 0:  # the stop button of both generations of widgets
             self._in_main_thread(self.stop)
         elif self._busy:
@@ -134,30 +155,30 @@ class FitPanel(LivePanel):
             self._busy = True
             self._in_main_thread(partial(self._run, self._elsewhere()))
 
-    def _run(self, asked_from_elsewhere):
+    def _run(self, asked_from_elsewhere: bool) -> None:
         with self._watch.tick():
             if self._is_playing():
                 self._advance(BUDGET)
-        if asked_from_elsewhere:  # ticks do not wait for us there: leave waiting cells a gap
+        if asked_from_elsewhere and self._loop is not None:  # leave waiting cells a gap
             self._loop.call_later(PAUSE, self._rest)
         else:
             self._rest()
 
-    def _rest(self):
+    def _rest(self) -> None:
         self._busy, self._late = self._late, False
         if self._busy:
             self._run(asked_from_elsewhere=True)
         else:
             self._watch.between_ticks()
 
-    def _is_playing(self):
+    def _is_playing(self) -> bool:
         return getattr(self.play, self._playing)
 
-    def _end_by_interrupt(self):
+    def _end_by_interrupt(self) -> None:
         self.pause()
         self._draw(STOPPED)
 
-    def _switched(self, change):
+    def _switched(self, change: Any) -> None:
         if change.new:
             for other in _panels - {self}:
                 other.pause()
@@ -166,11 +187,11 @@ class FitPanel(LivePanel):
             self._in_main_thread(partial(self._draw, state))
         self._watch.between_ticks()
 
-    def _viewed(self, change):
+    def _viewed(self, change: Any) -> None:
         if change.old:  # the output was cleared, or the page was loaded anew: nothing ticks
             self.pause()
 
-    def _advance(self, budget):
+    def _advance(self, budget: float) -> None:
         start, self._error = time.perf_counter(), ""
         try:
             self._net.to(self._stepper.device)
@@ -193,7 +214,7 @@ class FitPanel(LivePanel):
                 self.pause()
                 self._draw("finished")
 
-    def _listen(self):
+    def _listen(self) -> None:
         """Let sliders act that were moved."""
         for name, slider in self.sliders.items():
             if math.isclose(slider.value, self._used[name]):
@@ -206,7 +227,7 @@ class FitPanel(LivePanel):
                 for group in self._stepper.optimizer.param_groups:
                     group["lr"] = slider.value
 
-    def _measure(self):
+    def _measure(self) -> None:
         if self._reference is not None:
             pictures = self._stepper.output, self._stepper.mean
             decibels = [
@@ -214,7 +235,7 @@ class FitPanel(LivePanel):
             ]
             self._quality.append((self.k, *decibels))
 
-    def _draw(self, state):
+    def _draw(self, state: str) -> None:
         if self._error:  # stays until the next step
             self.html = self._error
             return
@@ -240,25 +261,25 @@ class FitPanel(LivePanel):
         pictures = dict(zip(titles, (self._stepper.output, self._stepper.mean), strict=True))
         self.html = view(note, pictures, self._losses, self._quality)
 
-    def _fail(self, error):
+    def _fail(self, error: Exception) -> None:
         self._error = error_text(error, f"The fit broke off at step {self.k}. Restart begins anew.")
         self.pause()
         self._draw("broken off")
 
 
 def fit_panel(
-    net,
-    z,
-    y,
-    operator,
+    net: nn.Module,
+    z: torch.Tensor | None,
+    y: torch.Tensor,
+    operator: nn.Module,
     *,
-    reference=None,
-    steps=2000,
-    lr=0.01,
-    jitter=0.0,
-    frames=60,
-    **settings,
-):
+    reference: torch.Tensor | None = None,
+    steps: int = 2000,
+    lr: float = 0.01,
+    jitter: float = 0.0,
+    frames: int = 60,
+    **settings: Any,
+) -> FitPanel:
     """Show a fit that you start, pause, steer and stop while you watch it.
 
     ▶ starts and pauses, ■ and the kernel's stop button stop; sliders for the learning rate and the
@@ -310,7 +331,13 @@ def fit_panel(
     return panel
 
 
-def advance(stepper, limit, keep, budget, clock=time.perf_counter):
+def advance(
+    stepper: Stepper,
+    limit: int,
+    keep: Collection[int],
+    budget: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """Make steps until the time is used up: at least one, unless the limit is reached.
 
     Args:
@@ -339,7 +366,9 @@ def advance(stepper, limit, keep, budget, clock=time.perf_counter):
     return losses
 
 
-def _require_reference(reference, operator, y):
+def _require_reference(
+    reference: torch.Tensor | None, operator: nn.Module, y: torch.Tensor
+) -> None:
     if reference is None:
         return
     images.require(reference, "the reference")
@@ -352,13 +381,13 @@ def _require_reference(reference, operator, y):
         )
 
 
-def _hidden(operator):
+def _hidden(operator: nn.Module) -> torch.Tensor | None:
     """Where the operator hides pixels: tensor (1, 1, H, W), or None."""
     mask = getattr(operator, "mask", None)
     return None if mask is None or mask.all() else 1 - mask
 
 
-def _lr_slider(lr):
+def _lr_slider(lr: float) -> widgets.FloatLogSlider:
     if not 0 < lr < math.inf:
         raise ValueError(f"lr={lr}: use a learning rate above 0")
     middle = math.log10(lr)
@@ -367,7 +396,7 @@ def _lr_slider(lr):
     )
 
 
-def _jitter_slider(jitter):
+def _jitter_slider(jitter: float) -> widgets.FloatSlider:
     if not 0 <= jitter < math.inf:
         raise ValueError(f"jitter={jitter}: use a standard deviation of at least 0")
     top = max(0.1, 3 * jitter)
@@ -376,7 +405,7 @@ def _jitter_slider(jitter):
     )
 
 
-def _look(name):
+def _look(name: str) -> dict[str, object]:
     names = {"lr": "learning rate", "jitter": "jitter of z"}
     return {
         "description": names[name],

@@ -2,7 +2,6 @@
 
 import uuid
 from html import escape
-from pathlib import Path
 
 import anywidget
 import torch
@@ -11,10 +10,12 @@ from IPython import get_ipython
 from IPython.display import display
 
 from dipcourse import degrade, images
-from dipcourse._display import Shown
+from dipcourse._html import scripts
+from dipcourse._html.shown import Shown
+from dipcourse._palette import PAINT
 from dipcourse.images import codec
 
-COLOUR = (214, 51, 132)  # of draw.js
+COLOUR = tuple(bytes.fromhex(PAINT[1:]))  # (red, green, blue)
 HELP = (
     "No photo above to draw on? Then this program cannot show it, and the picture here is what "
     "counts. Make another mask with <code>degrade.hole_mask(height, width, top, left, bottom, "
@@ -28,7 +29,7 @@ class Canvas(anywidget.AnyWidget):
     Built in lesson 05 (used).
     """
 
-    _esm = Path(__file__).with_name("draw.js").read_text("utf-8")
+    _esm = scripts.code("draw")
     photo = traitlets.Unicode().tag(sync=True)
     about = traitlets.Unicode().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
@@ -46,7 +47,7 @@ class DrawnMask(Shown):
     Built in lesson 05 (used).
     """
 
-    def __init__(self, image, start):
+    def __init__(self, image: torch.Tensor, start: torch.Tensor | None) -> None:
         self._size = tuple(image.shape[2:])
         shown = image if start is None else image * start
         photo, picture = (codec.to_png(images.levels(x)[0]) for x in (image, shown))
@@ -66,10 +67,10 @@ class DrawnMask(Shown):
         super().__init__(html, alt="a photo to draw a mask on")
 
     @property
-    def mask(self):
+    def mask(self) -> torch.Tensor:
         return decode(self.canvas.drawn, *self._size)
 
-    def show(self):
+    def show(self) -> None:
         """Show it here and now; outside IPython nothing happens."""
         if (shell := get_ipython()) is not None:
             self._cell = shell.execution_count
@@ -77,7 +78,7 @@ class DrawnMask(Shown):
             display({"text/html": self.html, "text/plain": self.alt}, raw=True)
 
 
-def draw_mask(image, start=None):
+def draw_mask(image: torch.Tensor, start: torch.Tensor | None = None) -> DrawnMask:
     """Show a photo to draw on with the mouse or a finger: what is painted is hidden.
 
     Draw, erase, brush size, undo and clear stand above the photo. ``.mask`` follows each stroke;
@@ -112,7 +113,7 @@ def draw_mask(image, start=None):
     return drawn
 
 
-def encode(mask):
+def encode(mask: torch.Tensor) -> str:
     """A mask as the text that the page draws: a PNG that is opaque where the mask is 0.
 
     Args:
@@ -129,7 +130,7 @@ def encode(mask):
     return codec.address(codec.to_png(layers))
 
 
-def decode(text, height, width):
+def decode(text: str, height: int, width: int) -> torch.Tensor:
     """What the page drew, as a mask.
 
     Args:
@@ -161,5 +162,5 @@ def decode(text, height, width):
     return (~painted).float()[None, None]
 
 
-def _count(mask):
+def _count(mask: torch.Tensor) -> str:
     return f"the photo; {int((mask == 0).sum())} of {mask.numel()} pixels are hidden"
