@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,20 @@ from tools.front_ends import ClassicNotebook, JupyterLab
 
 ROOT = Path(__file__).parents[1]
 COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+#: Files whose tests share nothing that is dear to make, or share it by parameter.
+APART = "test_lessons.py", "test_assignments.py"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """For `make test`, which runs two at a time: what one process must make for several tests."""
+    for item in items:
+        name = item.path.name
+        if name in APART and hasattr(item, "callspec"):
+            name = f"{name} {item.callspec.id}"
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="module")
@@ -129,22 +142,3 @@ def colab():
         reason = "there is no .venv-colab: run `make test`"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     return COLAB
-
-
-@pytest.fixture(scope="session")
-def graded(request, tmp_path_factory):
-    """What nbgrader makes of all that the chosen tests need graded: {name: future}.
-
-    A test file says in ``to_grade(item)`` what its test needs: {name: function of a folder}. Two
-    run at a time, since a kernel under grading has one thread.
-    """
-    jobs = {}
-    for item in request.session.items:
-        if "graded" in item.fixturenames:
-            jobs |= item.module.to_grade(item)
-    with ThreadPoolExecutor(2) as pool:
-        yield {
-            name: pool.submit(grade, tmp_path_factory.mktemp(name.replace(" ", "_")))
-            for name, grade in reversed(jobs.items())
-        }
-        pool.shutdown(cancel_futures=True)

@@ -1,9 +1,9 @@
 """Every assignment grades right: a bank of answers goes through its tests.
 
-Right answers and SAMPLE bundles of wrong ones go through nbgrader itself, the others through the
-same cells in forks. Submission k holds variant k of every task. Among the bundles of wrong answers
-each task is right once: it must get full marks among errors, and every wrong answer must lose
-points at its own task.
+Every answer goes through the test cells in a fork of a warm interpreter, in the environment of the
+grader, and a sample through nbgrader itself, end to end: the two must agree. Submission k holds
+variant k of every task. Among the bundles of wrong answers each task is right once: it must get
+full marks among errors, and every wrong answer must lose points at its own task.
 """
 
 import ast
@@ -14,6 +14,7 @@ import inspect
 import operator
 import re
 import symtable
+from dataclasses import dataclass
 from functools import partial
 
 import nbformat
@@ -29,7 +30,7 @@ from tools import assignments, notebooks
 from tools.execute import execute, printed
 
 SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
-SAMPLE = 2  # bundles of wrong answers for each assignment that nbgrader grades, too
+SAMPLE = 2  # bundles of wrong answers that nbgrader grades, too
 EVERY = pytest.mark.parametrize("name", SOURCES)
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MULTILINE | re.DOTALL)
 
@@ -342,39 +343,64 @@ def half_done(name, released):
     return notebook, done
 
 
-def grade_right(name, folder):
-    """Grade what is right or empty: (assignment, course, (release as a student runs it, run))."""
-    course, solutions = opened(name, folder)
-    released = course.released(name)
-    course.submit("reference", name, answered(released, solutions))
-    course.submit("untouched", name, released)
-    course.submit("replaced", name, replaced(released))
-    course.submit("half", name, half_done(name, released)[0])
-    for k in range(max(len(of["right"]) for of in bank(name).values())):
-        variants = {t: of["right"][k % len(of["right"])]["code"] for t, of in bank(name).items()}
-        course.submit(f"right{k}", name, answered(released, variants))
-    course.run("autograde", name)
-    return name, course, (released, execute(released, course.folder, "smoke", timeout=120))
+@dataclass(frozen=True)
+class Graded:
+    """An assignment's bank, graded once for all tests.
 
-
-def grade_wrong(name, folder):
-    """Grade the bundles of wrong answers, some of them through nbgrader.
-
-    Returns:
-        assignment, course with SAMPLE submissions, bundles, {test cell: score} for each bundle.
+    Attributes:
+        name: the assignment.
+        course: nbgrader's folder, with the submissions of ``through_nbgrader``.
+        release: the released notebook as a student runs it, and how that went.
+        bundles: of wrong answers, see ``wrong_bundles``.
+        right, wrong: for each submission or bundle {test cell: score}, from forks.
     """
+
+    name: str
+    course: Course
+    release: tuple
+    bundles: list
+    right: list
+    wrong: list
+
+
+def grade(name, folder):
+    """Grade everything: each answer in a fork, and a sample end to end through nbgrader."""
     course, solutions = opened(name, folder)
-    right = {task: solutions[task] for task in bank(name)}
-    bundles = wrong_bundles(name)
-    answers = [
-        right | {task: entry["code"] for task, entry in bundle.items() if entry}
+    released, bundles = course.released(name), wrong_bundles(name)
+    right = [solutions, *right_answers(name)]
+    correct = {task: solutions[task] for task in bank(name)}
+    wrong = [
+        correct | {task: entry["code"] for task, entry in bundle.items() if entry}
         for bundle in bundles
     ]
-    for k in range(SAMPLE):
-        course.submit(f"wrong{k}", name, answered(course.released(name), answers[k]))
+    for student, notebook in through_nbgrader(name, released, right, wrong).items():
+        course.submit(student, name, notebook)
     course.run("autograde", name)
     source = course.folder / "solutions" / name / f"{name}.ipynb"
-    return name, course, bundles, plainly(source, answers)
+    scores = plainly(source, right + wrong)
+    release = released, execute(released, course.folder, "smoke", timeout=120)
+    return Graded(name, course, release, bundles, scores[: len(right)], scores[len(right) :])
+
+
+def right_answers(name):
+    """Submission k holds variant k of every task: {task: code}."""
+    answers = bank(name)
+    return [
+        {task: of["right"][k % len(of["right"])]["code"] for task, of in answers.items()}
+        for k in range(max(len(of["right"]) for of in answers.values()))
+    ]
+
+
+def through_nbgrader(name, released, right, wrong):
+    """The submissions that nbgrader itself grades: {student: notebook}."""
+    notebooks = {
+        "untouched": released,
+        "replaced": replaced(released),
+        "half": half_done(name, released)[0],
+        "reference": answered(released, right[0]),
+        "right1": answered(released, right[1]),
+    }
+    return notebooks | {f"wrong{k}": answered(released, wrong[k]) for k in range(SAMPLE)}
 
 
 def opened(name, folder):
@@ -384,24 +410,9 @@ def opened(name, folder):
     return course, {cell.id: cell.source for cell in SOURCES[name].cells}
 
 
-def to_grade(item):
-    """What a test needs of nbgrader; see the fixture ``graded``."""
-    makers = {"right": grade_right, "wrong": grade_wrong}
-    return {
-        f"{name} {kind}": partial(makers[kind], name)
-        for kind, name in item.callspec.params.items()
-        if kind in makers
-    }
-
-
 @pytest.fixture(scope="module", params=SOURCES)
-def right(request, graded):
-    return graded[f"{request.param} right"].result()
-
-
-@pytest.fixture(scope="module", params=SOURCES)
-def wrong(request, graded):
-    return graded[f"{request.param} wrong"].result()
+def graded(request, tmp_path_factory):
+    return grade(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def lost(scores, name):
@@ -410,41 +421,36 @@ def lost(scores, name):
     return {c for c, score in scores.items() if c.startswith("test") and score != of[c]}
 
 
-def test_right_answers_get_everything(right):
-    name, course, _ = right
-    scores = course.scores(name)
-    students = [student for student in scores if student.startswith("right")]
-    assert len(students) >= 3
-    for student in ["reference", *students]:
-        assert lost(scores[student], name) == set(), student
+def test_right_answers_get_everything(graded):
+    assert len(graded.right) >= 4
+    for k, scores in enumerate(graded.right):
+        assert lost(scores, graded.name) == set(), f"right{k}"
 
 
-def test_words_wait_for_a_person(right):
+def test_words_wait_for_a_person(graded):
     """An answer in words has no automatic score; without one it gets 0."""
-    name, course, _ = right
-    scores = course.scores(name)
-    words = [cell for cell in points(SOURCES[name]) if cell.startswith("explain")]
+    scores = graded.course.scores(graded.name)
+    words = [cell for cell in points(SOURCES[graded.name]) if cell.startswith("explain")]
     assert {scores["reference"][cell] for cell in words} <= {None}
     assert {scores["untouched"][cell] for cell in words} <= {0}
 
 
-def test_untouched_gets_nothing_and_runs(right):
+def test_untouched_gets_nothing_and_runs(graded):
     """Visible tests stop nobody: outside the grader every cell of the release runs."""
-    name, course, (released, run) = right
-    assert set(course.scores(name)["untouched"].values()) == {0}
+    released, run = graded.release
+    assert set(graded.course.scores(graded.name)["untouched"].values()) == {0}
     assert run.ok, run
     tests = [c for c in released.cells if assignments.kind(c) == "test"]
     assert all("⬜" in printed(cell) for cell in tests)
     assert not any(printed(cell, "stderr") for cell in released.cells)
 
 
-def test_replacing_the_tools_earns_nothing(right):
-    name, course, _ = right
-    assert set(course.scores(name)["replaced"].values()) == {0}
+def test_replacing_the_tools_earns_nothing(graded):
+    assert set(graded.course.scores(graded.name)["replaced"].values()) == {0}
 
 
-def test_half_done_gets_its_points_although_test_cells_were_deleted(right):
-    name, course, _ = right
+def test_half_done_gets_its_points_although_test_cells_were_deleted(graded):
+    name, course = graded.name, graded.course
     _, done = half_done(name, course.released(name))
     scores, of = course.scores(name)["half"], points(SOURCES[name])
     full = {test for task in done for test in own_tests(task, SOURCES[name])}
@@ -452,10 +458,10 @@ def test_half_done_gets_its_points_although_test_cells_were_deleted(right):
     assert all(scores[cell] == of[cell] for cell in full)
 
 
-def test_wrong_answers_lose_points_at_their_task_alone(wrong):
-    name, _, bundles, scores = wrong
-    for k, bundle in enumerate(bundles):
-        gone = lost(scores[k], name)
+def test_wrong_answers_lose_points_at_their_task_alone(graded):
+    name = graded.name
+    for k, bundle in enumerate(graded.bundles):
+        gone = lost(graded.wrong[k], name)
         for task, entry in bundle.items():
             own = gone & set(own_tests(task, SOURCES[name]))
             if entry is None:
@@ -465,24 +471,21 @@ def test_wrong_answers_lose_points_at_their_task_alone(wrong):
                 assert entry["test"] in {None, *own}, f"{task}, {entry['words']}: {own}"
 
 
-def test_nbgrader_gives_the_same_points(wrong):
-    name, course, _, scores = wrong
-    for k in range(SAMPLE):
-        by_nbgrader = course.scores(name)[f"wrong{k}"]
-        for cell, score in scores[k].items():
-            assert by_nbgrader[cell] == (0 if isinstance(score, list) else score), (k, cell)
+def test_nbgrader_gives_the_same_points(graded):
+    """Forks stand for it: so they must agree where both have graded."""
+    by_nbgrader = graded.course.scores(graded.name)
+    sample = {"reference": graded.right[0], "right1": graded.right[1]}
+    sample |= {f"wrong{k}": graded.wrong[k] for k in range(SAMPLE)}
+    for student, scores in sample.items():
+        for cell, score in scores.items():
+            same = 0 if isinstance(score, list) else score
+            assert by_nbgrader[student][cell] == same, (student, cell)
 
 
-def test_submit_check_agrees_with_the_grader_about_right_answers(right):
+def test_submit_check_agrees_with_the_grader(graded):
     """It runs the visible tests afresh; a point is lost only where they fail, or to hidden ones."""
-    name, course, _ = right
-    students = [student for student in course.scores(name) if student != "replaced"]
-    assert disagreements(course, name, students) == []
-
-
-def test_submit_check_agrees_with_the_grader_about_wrong_answers(wrong):
-    name, course, _, _ = wrong
-    assert disagreements(course, name, [f"wrong{k}" for k in range(SAMPLE)]) == []
+    students = [s for s in graded.course.scores(graded.name) if s != "replaced"]
+    assert disagreements(graded.course, graded.name, students) == []
 
 
 def outputs(course, name, *students):
@@ -495,25 +498,18 @@ def outputs(course, name, *students):
     ]
 
 
-def test_grading_is_silent(right):
+def test_grading_is_silent(graded):
     """Nothing on stderr; the reference does not warn either, which a test prints as plain text."""
-    name, course, _ = right
-    for where, output in outputs(course, name, "reference", "right0"):
+    name, course = graded.name, graded.course
+    for where, output in outputs(course, name, "reference", "right1", "wrong0"):
         assert output.get("name") != "stderr", f"{where}: {output.text}"
     for where, output in outputs(course, name, "reference"):
         assert "Warning" not in output.get("text", ""), f"{where}: {output.text}"
 
 
-def test_grading_wrong_answers_is_silent(wrong):
-    name, course, _, _ = wrong
-    for where, output in outputs(course, name, "wrong0"):
-        assert output.get("name") != "stderr", f"{where}: {output.text}"
-
-
-def test_messages_are_words(wrong):
+def test_messages_are_words(graded):
     """Every failed test says something, in more than the name of an error."""
-    _, _, _, scores = wrong
-    for result in scores:
+    for result in graded.wrong:
         for cell, score in result.items():
             if isinstance(score, list) and score[0] == "AssertionError":
                 assert len(score[1].split()) >= 5, (cell, score)

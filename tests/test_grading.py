@@ -356,14 +356,9 @@ def grade_class(folder):
     return course
 
 
-def to_grade(_):
-    """What a test needs of nbgrader; see the fixture ``graded``."""
-    return {"a class": grade_class}
-
-
 @pytest.fixture(scope="module")
-def course(graded):
-    return graded["a class"].result()
+def course(tmp_path_factory):
+    return grade_class(tmp_path_factory.mktemp("class"))
 
 
 def hand_in(course):
