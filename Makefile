@@ -1,7 +1,10 @@
 # The course's commands; `make` alone lists them. Each sets the environment up first, once.
 PYTHON ?= python3
+COLAB_PYTHON ?= .venv/bin/python
+CONSTRAINTS ?= -c constraints.txt
 LAB_ARGS ?=
 ARGS ?=
+VERSION ?=
 
 READY := .venv/.ready
 COLAB_READY := .venv-colab/.ready
@@ -10,7 +13,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lab test book claims bench badges screenshots strip lint assignments flake
+.PHONY: help setup lab test book claims bench badges screenshots strip lint assignments flake release
+.PHONY: lint-style lint-types lint-notebooks lint-assignments
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -33,9 +37,10 @@ claims: $(READY) ## compute the numbers that the prose quotes; slow (ARGS="--onl
 bench: $(READY) ## compare the cost of a step with a plain loop; a table (ARGS="--only small")
 	$(RUN) tools.bench $(ARGS)
 
-badges: $(READY) ## write what is generated: badge, set-up, links, credits of figures
+badges: $(READY) ## write what is generated: badges, set-up, links, credits of figures
 	$(RUN) tools.notebooks badges
 	$(RUN) tools.notebooks nav
+	$(RUN) tools.readme
 	$(RUN) tools.credits
 
 screenshots: $(READY) ## take a picture of every widget, into screenshots/ (ARGS="--panels")
@@ -50,22 +55,34 @@ assignments: $(READY) ## write assignments/, what students get, from solutions/
 flake: $(READY) ## grade each reference solution 20 times: one score; slow (ARGS="--times 3")
 	$(RUN) tools.flake $(ARGS)
 
-lint: $(READY) ## check code style, types, notebooks, and that assignments/ is up to date
+lint: lint-style lint-types lint-notebooks lint-assignments ## check style, types, notebooks, assignments
+
+# The parts of lint: the hooks of .pre-commit-config.yaml call them, too.
+lint-style: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+
+lint-types: $(READY)
 	$(RUN) mypy
+
+lint-notebooks: $(READY)
 	$(RUN) tools.notebooks check
+
+lint-assignments: $(READY)
 	$(RUN) tools.assignments --check
+
+release: $(READY) ## prepare a version: make release VERSION=0.2.0 (ARGS=--check: do all files agree?)
+	$(RUN) tools.release $(VERSION) $(ARGS)
 
 # The stamp is written last: an interrupted installation is repeated.
 $(READY): pyproject.toml requirements.txt constraints.txt
 	@test -x .venv/bin/python || { $(call need_python) && $(PYTHON) -m venv .venv; }
-	$(RUN) pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(RUN) pip install --disable-pip-version-check -r requirements.txt $(CONSTRAINTS)
 	@touch $@
 
 # A second environment with the old versions that Colab has; tests only.
 $(COLAB_READY): tests/colab-requirements.txt | $(READY)
-	@test -x .venv-colab/bin/python || .venv/bin/python -m venv .venv-colab
+	@test -x .venv-colab/bin/python || { $(call need_colab_python) && $(COLAB_PYTHON) -m venv .venv-colab; }
 	.venv-colab/bin/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
@@ -76,4 +93,9 @@ define need_python
     { echo "The course needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }; } && \
 { $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
     { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }; }
+endef
+
+define need_colab_python
+{ $(COLAB_PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 14))' || \
+    { echo "Colab's versions need Python 3.13 or older. Name one: make test COLAB_PYTHON=python3.13 …, or run .venv/bin/python -m pytest"; exit 1; }; }
 endef

@@ -119,6 +119,7 @@ def start_page(runs, scale, readme=notebooks.ROOT / "README.md"):
     """
     text = readme.read_text(encoding="utf-8")
     title, welcome = re.match(r"# ([^\n]*)\n\n(.*?)\n\n## ", text, re.DOTALL).groups()
+    words = [part for part in welcome.split("\n\n") if not part.startswith(("![", "[!["))]
     aims = dict(OBJECTIVE.findall(text))
     lines = ["| lesson | you will be able to | run time |", "|---|---|---|"]
     for path, run in runs.items():
@@ -130,7 +131,7 @@ def start_page(runs, scale, readme=notebooks.ROOT / "README.md"):
         lines.append(f"| {' | '.join(row)} |")
     return START.format(
         title=title,
-        welcome=welcome,
+        welcome="\n\n".join(words),
         repository=repository(),
         lessons="\n".join(lines),
         scale=scale,
