@@ -18,14 +18,15 @@ COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bi
 APART = "test_lessons.py", "test_assignments.py"
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
-    """For `make test`, which runs two at a time: what one process must make for several tests."""
+    """`make test` runs two at a time: tests that share what is dear to make stay together."""
     for item in items:
         name = item.path.name
         if name in APART and hasattr(item, "callspec"):
             name = f"{name} {item.callspec.id}"
         item.add_marker(pytest.mark.xdist_group(name))
+    return (yield)
 
 
 @pytest.fixture(scope="module")

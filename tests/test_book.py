@@ -16,7 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from tools import book, notebooks
+from tools import book, notebooks, reference
 from tools.execute import Run
 from tools.mathml import mathml
 
@@ -400,6 +400,7 @@ def test_the_lessons_make_pages_without_a_complaint(tmp_path, capsys):
         (tmp_path / path.name).write_text(notebooks.written(notebook), encoding="utf-8")
     start = book.start_page(dict.fromkeys(lessons, Run(1)), "laptop")
     (tmp_path / "index.md").write_text(start, encoding="utf-8")
+    reference.write(tmp_path)
     assert book.render(tmp_path, tmp_path / "book"), capsys.readouterr().err
     for path in lessons:
         text = (tmp_path / "book" / f"{path.stem}.html").read_text(encoding="utf-8")

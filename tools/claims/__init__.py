@@ -237,11 +237,11 @@ def wrong_quotes(prose, known):
 
 
 def requote(new, old, root=ROOT):
-    """Write new texts into README.md and the lessons' Markdown cells; return the files changed."""
+    """Write new texts into the pages and the lessons' Markdown cells; return the files changed."""
     import nbformat
 
     changed = []
-    for path in [root / "README.md", *sorted((root / "lessons").glob("*.ipynb"))]:
+    for path in [*sorted(root.glob("*.md")), *sorted((root / "lessons").glob("*.ipynb"))]:
         if path.suffix == ".md":
             text = path.read_text(encoding="utf-8")
             quoted = quote(text, new, old)
