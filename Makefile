@@ -25,8 +25,8 @@ setup: $(READY) ## make the environment .venv, or bring it up to date
 lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --port 9000")
 	$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lessons/00_start_here.ipynb $(LAB_ARGS)
 
-test: $(READY) $(COLAB_READY) ## run all fast tests (ARGS="-k player")
-	$(RUN) pytest $(ARGS)
+test: $(READY) $(COLAB_READY) ## run all fast tests, two at a time (ARGS="-k player")
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 $(ARGS)
 
 book: $(READY) ## run every lesson at laptop scale and write web pages into book/
 	$(RUN) tools.book $(ARGS)

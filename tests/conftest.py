@@ -13,20 +13,21 @@ from tools.front_ends import ClassicNotebook, JupyterLab
 ROOT = Path(__file__).parents[1]
 COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+#: Files that share what is dear to make among the tests of one parameter only.
+BY_PARAMETER = "tests/test_lessons.py", "tests/test_assignments.py"
 
-#: Files whose tests share nothing that is dear to make, or share it by parameter.
-APART = "test_lessons.py", "test_assignments.py"
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """`make test` runs two at a time: a file stays with one worker, for what its tests share."""
+    from xdist.scheduler import LoadScopeScheduling
 
-@pytest.hookimpl(wrapper=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """`make test` runs two at a time: tests that share what is dear to make stay together."""
-    for item in items:
-        name = item.path.name
-        if name in APART and hasattr(item, "callspec"):
-            name = f"{name} {item.callspec.id}"
-        item.add_marker(pytest.mark.xdist_group(name))
-    return (yield)
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            return file + test.partition("[")[2] if file in BY_PARAMETER else file
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="module")

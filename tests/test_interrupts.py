@@ -242,7 +242,9 @@ def kernel(request):
             elif message["msg_type"] in ("display_data", "execute_result"):
                 said.shown += str(content["data"])
 
-        reply = client.execute_interactive(code, output_hook=listen, timeout=120)
+        # after an error, a busy old kernel would refuse the next cell for a moment
+        options = {"stop_on_error": False, "timeout": 120}
+        reply = client.execute_interactive(code, output_hook=listen, **options)
         said.status = reply["content"]["status"]
         return said
 

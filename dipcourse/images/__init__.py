@@ -72,11 +72,13 @@ def load(
         size = whole("size", size, SMALLEST, int(files.LARGEST**0.5), unit=" pixels")
     x = from_numpy(files.read(path, size))
     if size is not None and x.shape[2] != size:
-        x = F.interpolate(x, (size, size), mode="bicubic", antialias=True).clamp(0, 1)
+        x = F.interpolate(x, (size, size), mode="bicubic", antialias=True)  # (1, C, size, size)
+        x = x.clamp(0, 1)
     if grey is True and x.shape[1] == 3:
-        x = (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+        x = (x * weights).sum(1, keepdim=True)  # (1, 1, H, W)
     if grey is False and x.shape[1] == 1:
-        x = x.expand(-1, 3, -1, -1).contiguous()
+        x = x.expand(-1, 3, -1, -1).contiguous()  # (1, 3, H, W)
     return require(x, f"the picture {name_or_path}")
 
 
@@ -103,14 +105,14 @@ def from_numpy(array: np.ndarray) -> torch.Tensor:
     if array.dtype.name not in peak:
         raise ValueError(f"cannot read values of dtype {array.dtype}: use uint8, uint16 or float")
     if array.ndim == 2:
-        array = array[:, :, None]
+        array = array[:, :, None]  # (H, W, 1)
     if array.ndim != 3 or array.shape[2] not in (1, 3):
         raise ValueError(
             f"an array of shape {array.shape} is no picture: use (H, W), (H, W, 1) or (H, W, 3)"
         )
-    values = array.transpose(2, 0, 1).astype(np.float32, order="C")
+    values = array.transpose(2, 0, 1).astype(np.float32, order="C")  # (C, H, W)
     values /= peak[array.dtype.name]
-    return torch.from_numpy(values)[None]
+    return torch.from_numpy(values)[None]  # (1, C, H, W)
 
 
 def to_numpy(x: torch.Tensor) -> np.ndarray:
@@ -130,7 +132,8 @@ def to_numpy(x: torch.Tensor) -> np.ndarray:
     >>> to_numpy(torch.zeros(1, 1, 8, 9)).shape
     (8, 9)
     """
-    array = require(x)[0].detach().float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
+    inside = require(x)[0].detach().float().cpu().clamp(0, 1)  # (C, H, W)
+    array = inside.permute(1, 2, 0).numpy()  # (H, W, C)
     return array[:, :, 0] if array.shape[2] == 1 else array
 
 
