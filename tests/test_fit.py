@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from IPython.core.completer import provisionalcompleter
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.completer import IPCompleter, provisionalcompleter
 from torch import nn
 
 from dipcourse import degrade, fit, images, metrics, nets, priors
@@ -448,9 +447,9 @@ def test_help_and_completion_show_every_setting_by_name():
     explained = fit.fit.__doc__.partition("Args:")[2].partition("Returns:")[0]
     for name in inspect.signature(fit.fit).parameters:
         assert re.search(rf"^        {name}: ", explained, re.MULTILINE), name
-    shell, typed = InteractiveShell(user_ns={"fit": fit}), "fit.fit(net, z, roll"
+    completer, typed = IPCompleter(namespace={"fit": fit}), "fit.fit(net, z, roll"
     with provisionalcompleter():
-        offered = [found.text for found in shell.Completer.completions(typed, len(typed))]
+        offered = [found.text for found in completer.completions(typed, len(typed))]
     assert offered == ["rollback="]
 
 
