@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from IPython import get_ipython
 
@@ -50,7 +50,7 @@ class Interrupts:
         self._waiting = False
         self._after: Any = None
 
-    def __enter__(self) -> "Interrupts":
+    def __enter__(self) -> Self:
         if self._ours:
             self._after = signal.signal(signal.SIGINT, self._press)
         return self

@@ -92,7 +92,7 @@ def fit(
                 bar.update()
         history = stepper.history(planned=steps)
         net.to(home)
-        session.tell(history)
+        session.answer(history)
     return history
 
 

@@ -4,19 +4,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from tqdm import tqdm
 
 from dipcourse._interrupts import Interrupts, held
 from dipcourse.fit.stepper import Stepper
-from dipcourse.history import History
 
 with held():  # what the first bar imports
     tqdm.get_lock()
 
 
-class Session:
+class Session(Interrupts):
     """The time in which one fit is made.
 
     Args:
@@ -26,19 +24,7 @@ class Session:
     def __init__(self, progress: bool | None) -> None:
         self.grading = "NBGRADER_EXECUTION" in os.environ
         self.quiet = self.grading if progress is None else not progress
-        self._interrupts = Interrupts()
-
-    def __enter__(self) -> "Session":
-        self._interrupts.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._interrupts.__exit__(kind, error, trace)
+        super().__init__()
 
     @contextmanager
     def stoppable(self, stepper: Stepper, steps: int) -> Iterator[tqdm]:
@@ -52,9 +38,5 @@ class Session:
         except KeyboardInterrupt:
             if self.grading or stepper.k == 0:
                 raise
-            self._interrupts.notice()
-        self._interrupts.wait()
-
-    def tell(self, history: History) -> None:
-        """If the fit was interrupted say so, and raise if it was the second time."""
-        self._interrupts.answer(history)
+            self.notice()
+        self.wait()
