@@ -1,7 +1,6 @@
 """What a test may ask of a result. If it is not met, an AssertionError says so."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -342,12 +341,7 @@ class unchanged:
     def __enter__(self) -> "unchanged":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and not _same(self.before, _copy([*self.values])):
             raise AssertionError(f"your function changes its argument {self.name}: work on a copy")
 
