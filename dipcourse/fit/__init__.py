@@ -1,7 +1,7 @@
 """The one optimisation of the course: change the parameters of net until A(net(z)) is near y.
 
-It never sees the clean picture, and it draws nothing: it returns a ``History``. This page and
-``stepper`` are the whole of it; the rest of the room is what makes it robust:
+It never sees the clean picture, and it draws nothing: it returns a ``History``. This page,
+``walk`` and ``stepper`` are the whole of it; the rest of the room is what makes it robust:
 
     settings    what can be chosen, and what it means
     data_term   the mean over known values
@@ -9,6 +9,8 @@ It never sees the clean picture, and it draws nothing: it returns a ``History``.
     rollback    going back when the loss jumps
     optimizers  those that have a name, and any of torch.optim
     machine     device, precision, memory
+    threads     how many of the CPU's cores, on a busy machine too
+    together    several fits at once
     demands     what is refused, and how it is said
     session     the progress bar and the stop button
 
@@ -20,16 +22,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from dipcourse._numbers import whole
 from dipcourse.fit.machine import best_device, best_precision
 from dipcourse.fit.record import FitDiverged
 from dipcourse.fit.session import Session
 from dipcourse.fit.settings import Settings, takes_settings
-from dipcourse.fit.stepper import LOOK_EVERY, Stepper
+from dipcourse.fit.stepper import Stepper
+from dipcourse.fit.together import FitsFailed, Plan, plan, side_by_side
+from dipcourse.fit.walk import frame_steps, walk
 from dipcourse.history import History
 
-__all__ = ["FitDiverged", "Settings", "Stepper", "best_device", "best_precision", "fit"]
-__all__ += ["frame_steps"]
+__all__ = ["FitDiverged", "FitsFailed", "Plan", "Settings", "Stepper", "best_device"]
+__all__ += ["best_precision", "fit", "frame_steps", "plan", "side_by_side"]
 
 
 @takes_settings
@@ -82,37 +85,11 @@ def fit(
     home = next(net.parameters()).device
     with Session(progress) as session:
         stepper = Stepper(net, z, y, operator, frames=len(keep), **settings)
-        with session.stoppable(stepper, steps) as bar:
-            for k in range(steps):
-                stepper.step()
-                if k in keep:
-                    stepper.snapshot()
-                if k % LOOK_EVERY == LOOK_EVERY - 1 or k == steps - 1:
-                    bar.set_postfix_str(f"loss {stepper.look():.5f}", refresh=False)
+        with session.stoppable(stepper), session.bar(steps) as bar:
+            for loss in walk(stepper, steps, keep):
+                bar.set_postfix_str(f"loss {loss:.5f}", refresh=False)
                 bar.update()
         history = stepper.history(planned=steps)
         net.to(home)
         session.answer(history)
     return history
-
-
-def frame_steps(steps: int, frames: int) -> set[int]:
-    """Which steps to keep: about ``frames`` of 0 … steps − 1, both among them, early ones densely.
-
-    Args:
-        steps: number of steps of the fit.
-        frames: number of frames wanted, at least 2.
-
-    Returns:
-        Set of ints.
-
-    Raises:
-        ValueError: less than 1 step or 2 frames, or no whole numbers.
-
-    Built in lesson 00 (used).
-
-    >>> sorted(frame_steps(101, 6))
-    [0, 4, 16, 36, 64, 100]
-    """
-    steps, frames = whole("steps", steps, 1), whole("frames", frames, 2)
-    return {round((steps - 1) * (i / (frames - 1)) ** 2) for i in range(frames)}

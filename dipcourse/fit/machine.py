@@ -64,7 +64,7 @@ def best_precision(device: torch.device | str) -> str:
 def layout(device: torch.device, precision: str) -> torch.memory_format:
     """How pictures lie in memory: as the convolutions of this hardware want it.
 
-    In float32, channels_last is faster with AVX-512 and slower without (`python -m tools.bench`).
+    In float32, channels_last is faster with AVX-512 and slower without (`make bench`).
     """
     wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     return torch.channels_last if wide or precision == "bfloat16" else torch.contiguous_format
@@ -99,7 +99,6 @@ def facts(device: torch.device, precision: str) -> dict[str, Any]:
     return {
         "precision": precision,
         "device": str(device),
-        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 

@@ -57,6 +57,13 @@ class Record:
     def __len__(self) -> int:
         return len(self._losses)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a file: clocks of other processes differ, so the time so far is kept instead."""
+        return vars(self) | {"_started": time.perf_counter() - self._started}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _started=time.perf_counter() - state["_started"])
+
     def include(self, output: torch.Tensor) -> None:
         """Let an output (1, C, H, W) count for the running mean."""
         total, weight = self.mean_so_far

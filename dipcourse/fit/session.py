@@ -26,15 +26,17 @@ class Session(Interrupts):
         self.quiet = self.grading if progress is None else not progress
         super().__init__()
 
-    @contextmanager
-    def stoppable(self, stepper: Stepper, steps: int) -> Iterator[tqdm]:
-        """A block that an interrupt ends, once a step was made, with the progress bar of it."""
-        bar = tqdm(
+    def bar(self, steps: int) -> tqdm:
+        """A progress bar for so many steps."""
+        return tqdm(
             total=steps, unit="step", file=sys.stdout, disable=self.quiet, ncols=80, mininterval=0.3
         )
+
+    @contextmanager
+    def stoppable(self, stepper: Stepper) -> Iterator[None]:
+        """A block that an interrupt ends, once a step was made."""
         try:
-            with bar:
-                yield bar
+            yield
         except KeyboardInterrupt:
             if self.grading or stepper.k == 0:
                 raise

@@ -39,6 +39,8 @@ class Settings:
         precision: "float32" or "bfloat16" for the network; None takes bfloat16 where the hardware
             has it.
         device: "cpu", "cuda", …; None takes the best there is.
+        threads: of the CPU; None takes as many as torch has, and fewer while the machine is busy.
+            With a number, equal settings give equal bits on a busy machine too.
         seed: of the jitter.
 
     Built in lesson 02.
@@ -54,6 +56,7 @@ class Settings:
     average: float = 0.99
     precision: str | None = None
     device: str | torch.device | None = None
+    threads: int | None = None
     seed: int = 0
 
     def facts(
@@ -76,7 +79,8 @@ def named(settings: dict[str, Any]) -> Settings:
 
     Raises:
         TypeError: there is no setting of that name.
-        ValueError: a seed or a window that is no whole number; the rest is seen to by ``demands``.
+        ValueError: a seed, a window or a number of threads that is no whole number; the rest is
+            seen to by ``demands``.
 
     >>> named({"lr": 0.02}).lr
     0.02
@@ -86,7 +90,8 @@ def named(settings: dict[str, Any]) -> Settings:
         raise TypeError(f"a fit has no setting {unknown[0]!r}: there are {', '.join(known)}")
     given = Settings(**settings)
     window = None if given.window is None else whole("window", given.window, 2, unit=" steps")
-    return replace(given, seed=whole("seed", given.seed, 0), window=window)
+    threads = None if given.threads is None else whole("threads", given.threads, 1)
+    return replace(given, seed=whole("seed", given.seed, 0), window=window, threads=threads)
 
 
 def takes_settings(function: Function) -> Function:

@@ -11,6 +11,7 @@ from dipcourse.fit import data_term, demands, machine, optimizers
 from dipcourse.fit.record import FitDiverged, Record
 from dipcourse.fit.rollback import Rollback
 from dipcourse.fit.settings import named, takes_settings
+from dipcourse.fit.threads import Threads
 from dipcourse.history import History
 
 LOOK_EVERY = 25  # steps between two looks of the host at the loss; each look waits for a GPU
@@ -54,6 +55,7 @@ class Stepper:
         self.precision = given.precision or machine.best_precision(self.device)
         machine.require_memory(net, z, self.precision, self.device, frames, given.prior is not None)
         machine.keep_freed_memory()
+        self.threads = Threads(given.threads, self.device)
         layout = machine.layout(self.device, self.precision)
         self.net = net.to(self.device, memory_format=layout).train()  # type: ignore[call-overload]
         # a copy: the caller's own operator stays on the device where it is
@@ -69,6 +71,10 @@ class Stepper:
 
     def step(self) -> None:
         """One update of the parameters; the record grows by one."""
+        with self.threads.at(self.k):
+            self._update()
+
+    def _update(self) -> None:
         x_hat = self._run(self._jittered())  # (1, C, H, W)
         measured = self.operator(x_hat)  # (1, C, h, w)
         demands.require_same_shape(measured, self.y)
@@ -116,10 +122,10 @@ class Stepper:
 
         Steps whose loss is not finite are left out. ValueError: there is no step yet.
         """
-        with torch.no_grad():
+        with torch.no_grad(), self.threads.at(self.k):
             final = self._run(self.z).clone()
         facts = self.given.facts(self.net, self.operator, self.optimizer)
-        facts |= machine.facts(self.device, self.precision)
+        facts |= machine.facts(self.device, self.precision) | self.threads.facts()
         return self.record.history(final, facts, planned)
 
     def _run(self, z: torch.Tensor | None) -> torch.Tensor:
