@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import torch
+from nbformat.v4 import new_code_cell, new_notebook
 
 from dipcourse import degrade, fit, nets
 from dipcourse.fit import threads
+from tools.execute import execute, printed
 
 CPU = torch.device("cpu")
 
@@ -28,6 +30,19 @@ def machine(monkeypatch):
 
 def numbers(looks):
     return [threads._machine.threads() for _ in range(looks)]
+
+
+FIT_OF_LESSON_00 = """
+from dipcourse import degrade, fit, images, presets
+
+preset = presets.get("overfit")
+x = images.load("face", preset.size)
+net, z = preset.make()
+settings = preset.fit | {"steps": 40}
+history = fit.fit(net, z, x, degrade.Identity(), progress=False, **settings)
+changed = history.settings.get("threads changed", [])
+print(history.settings["threads"], *[number for _, number in changed])
+"""
 
 
 def small_fit(**settings):
@@ -123,18 +138,33 @@ def test_no_number_of_threads(wrong):
         small_fit(threads=wrong)
 
 
-def test_busy_programs_are_noticed():
-    """Beside two programs that never wait, two threads stall; the looks see it in the end."""
+@pytest.fixture
+def busy_machine():
+    """A program for each core that never waits."""
     code = "while True: pass"
-    busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2 * threads_here())]
-    try:
-        assert sum(threads.stalls(threads_here() + 1) for _ in range(40)) > 20
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
+    busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(cores())]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
 
 
-def threads_here():
+@pytest.mark.usefixtures("busy_machine")
+def test_busy_programs_are_noticed():
+    assert sum(threads.stalls(cores() + 1) for _ in range(40)) > 20
+
+
+@pytest.mark.usefixtures("busy_machine")
+def test_a_notebook_finishes_beside_busy_programs(tmp_path, monkeypatch):
+    """With as many threads as there are cores, and one more: with all of them it would crawl."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(cores() + 1))
+    notebook = new_notebook(cells=[new_code_cell(FIT_OF_LESSON_00, id="fit")])
+    run = execute(notebook, tmp_path, "laptop", timeout=300)
+    assert run.ok, run
+    threads_used = [int(number) for number in printed(notebook.cells[0]).split()]
+    assert min(threads_used) <= (cores() + 1) // 2
+
+
+def cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
