@@ -44,7 +44,7 @@ def _require_settings(given: Settings) -> None:
             f"jitter={given.jitter}: use a standard deviation such as 0.03, or 0 for none"
         )
     if given.precision not in (None, *PRECISIONS):
-        raise ValueError(f"precision={given.precision!r}: use 'float32' or 'bfloat16'")
+        raise ValueError(f"precision={given.precision!r}: use one of {', '.join(PRECISIONS)}")
 
 
 def _require_input(net: nn.Module, z: torch.Tensor, jitter: float) -> None:

@@ -11,7 +11,8 @@ import psutil
 import torch
 from torch import nn
 
-PRECISIONS = "float32", "bfloat16"
+PRECISIONS = "float32", "bfloat16", "float16"
+LOSS_SCALE = 2.0**12  # lifts the gradients of a mean over a picture into float16's range
 SAMPLE = 128  # pixels: side of the piece of z on which the layers are tried
 WORKSPACE = 1.9  # convolutions, the backward pass and gaps hold more than the layers keep
 COPIES = 16  # of the output, float32: the step's own, the running mean's, and gaps between them
@@ -67,7 +68,7 @@ def layout(device: torch.device, precision: str) -> torch.memory_format:
     In float32, channels_last is faster with AVX-512 and slower without (`make bench`).
     """
     wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    return torch.channels_last if wide or precision == "bfloat16" else torch.contiguous_format
+    return torch.channels_last if wide or precision != "float32" else torch.contiguous_format
 
 
 def device(name: str | torch.device | None) -> torch.device:
@@ -84,7 +85,23 @@ def device(name: str | torch.device | None) -> torch.device:
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """A block in which networks compute in that precision."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    enabled = precision != "float32"
+    return torch.autocast(device.type, getattr(torch, precision) if enabled else None, enabled)
+
+
+def backward(loss: torch.Tensor, net: nn.Module, precision: str) -> None:
+    """The gradient of the loss, without those of values that float16 rounds to zero.
+
+    In float16 the loss is scaled up before and its gradient down after the backward pass; both by
+    a power of two, so that in other precisions nothing would change.
+    """
+    if precision != "float16":
+        loss.backward()
+        return
+    (LOSS_SCALE * loss).backward()
+    for p in net.parameters():
+        if p.grad is not None:
+            p.grad.div_(LOSS_SCALE)
 
 
 def normal_like(z: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -115,7 +132,7 @@ def memory_needed(
     Args:
         net: the module that ``fit`` would change.
         z: tensor (1, channels, H, W), its input, or None.
-        precision: "float32" or "bfloat16".
+        precision: one of ``PRECISIONS``.
         frames: number of snapshots, each of the output and of the running mean.
         prior: whether the loss has one.
 
@@ -143,7 +160,7 @@ def memory_needed(
     try:
         with (
             torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor),
-            torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"),
+            torch.autocast("cpu", torch.bfloat16, enabled=precision != "float32"),
         ):
             values = copy.deepcopy(net).cpu()(piece).numel()
     except Exception:  # a student's own module may do anything; a fit that is not checked may run
@@ -226,7 +243,7 @@ def require_memory(
     Args:
         net: the module that ``fit`` would change.
         z: tensor (1, channels, H, W), its input, or None.
-        precision: "float32" or "bfloat16".
+        precision: one of ``PRECISIONS``.
         device: where the fit is to run.
         frames: number of snapshots.
         prior: whether the loss has one.

@@ -36,8 +36,8 @@ class Settings:
             there, the gradient is not used, the learning rate is halved from there on, and
             ``history.rollbacks`` has the step. Looking at every loss slows a GPU down. None: off.
         average: decay β of the running mean m ← β·m + (1 − β)·x̂, which is divided by 1 − βᵏ.
-        precision: "float32" or "bfloat16" for the network; None takes bfloat16 where the hardware
-            has it.
+        precision: "float32", "bfloat16" or, on GPUs without bfloat16, "float16" for the network;
+            None takes bfloat16 where the hardware has it, else float32.
         device: "cpu", "cuda", …; None takes the best there is.
         threads: of the CPU; None takes as many as torch has, and fewer while the machine is busy.
             With a number, equal settings give equal bits on a busy machine too.

@@ -85,7 +85,7 @@ class Stepper:
         seen = x_hat.detach().clone()  # a PixelImage's output changes with the update
         if self.rollback.accepts(loss, self.give_up):
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            machine.backward(loss, self.net, self.precision)
             self.optimizer.step()
             self.record.include(seen)
         self.record.add(seen, loss.detach(), error.detach())
