@@ -4,7 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import torch
@@ -12,10 +12,12 @@ import torch
 from dipcourse import nets
 from dipcourse.fit.machine import best_device, best_precision
 
+Number = TypeVar("Number", int, float)
+
 SCALES = {
     "smoke": "a few steps on tiny pictures: shows that the code runs, not what it can do",
     "laptop": "small pictures and networks: every fit ends within a minute on two CPU cores",
-    "paper": "the paper's networks and step counts: for a GPU",
+    "paper": "the paper's networks and step counts: minutes with a GPU, hours without",
 }
 
 
@@ -71,7 +73,7 @@ COARSE_SKIPS = DEEP_SHORT | {"skip": (0, 0, 4, 4, 4)}
 NOISE, THIN = {"channels": 32}, {"channels": 8}
 QUICK = {"lr": 0.005, "optimizer": "quick adam"}
 
-# tools/study_presets.py is the table behind the laptop's settings
+# tools/measured/speed/presets.py is the table behind the laptop's settings
 TABLE = {
     "overfit": {
         "smoke": Preset(32, SHORT, NOISE, {"steps": 30, "lr": 0.01}),
@@ -129,9 +131,9 @@ def get(task: str, scale: str | None = None) -> Preset:
 
 
 def current_scale() -> str:
-    """The scale that fits this machine: "paper" with a GPU, else "laptop".
+    """The scale of the lessons: "laptop" on every machine, which a GPU makes faster.
 
-    The environment variable DIPCOURSE_SCALE overrides it.
+    The environment variable DIPCOURSE_SCALE sets another: the tests use "smoke".
 
     Returns:
         A key of ``SCALES``.
@@ -144,10 +146,28 @@ def current_scale() -> str:
     >>> current_scale() in SCALES
     True
     """
-    scale = os.environ.get("DIPCOURSE_SCALE") or ("paper" if best_device() == "cuda" else "laptop")
+    scale = os.environ.get("DIPCOURSE_SCALE") or "laptop"
     if scale not in SCALES:
         raise ValueError(f"DIPCOURSE_SCALE={scale!r}: use one of {', '.join(SCALES)}")
     return scale
+
+
+def scaled(value: Number, *, smoke: Number) -> Number:
+    """A number of a lesson's own sweep, such as a side or steps, which tests make small.
+
+    Args:
+        value: what the lesson uses, at scale "laptop" and "paper".
+        smoke: what it uses at scale "smoke".
+
+    Returns:
+        One of the two.
+
+    Built in lesson 01 (used).
+
+    >>> scaled(300, smoke=10) in (300, 10)
+    True
+    """
+    return smoke if current_scale() == "smoke" else value
 
 
 def announce() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dipcourse import fit, presets
-from tools import study_presets
+from tools.measured.speed import presets as study_presets
 
 
 @pytest.mark.parametrize("task", presets.TABLE)
@@ -30,14 +30,14 @@ def test_the_paper_scale_is_the_papers():
     assert z.shape[1] == 32
 
 
-def test_the_scale_follows_the_device_unless_it_is_set(monkeypatch):
+def test_the_scale_is_the_laptops_on_every_device_unless_it_is_set(monkeypatch):
     monkeypatch.delenv("DIPCOURSE_SCALE", raising=False)
-    monkeypatch.setattr(presets, "best_device", lambda: "cpu")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert presets.current_scale() == "laptop"
-    monkeypatch.setattr(presets, "best_device", lambda: "cuda")
-    assert presets.current_scale() == "paper"
+    assert presets.scaled(300, smoke=10) == 300
     monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
     assert presets.get("denoise") == presets.get("denoise", "smoke")
+    assert presets.scaled(300, smoke=10) == 10
     monkeypatch.setenv("DIPCOURSE_SCALE", "huge")
     with pytest.raises(ValueError, match="laptop"):
         presets.current_scale()
