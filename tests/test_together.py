@@ -96,6 +96,18 @@ def test_an_error_names_its_fit_and_loses_no_other():
     assert [h and len(h.loss) for h in failed.value.histories] == [STEPS, None, STEPS]
 
 
+def test_fits_that_have_names_keep_them():
+    plans = {"first": planned(0), "second": planned(1)}
+    histories = fit.side_by_side(plans, progress=False)
+    assert list(histories) == ["first", "second"]
+    assert torch.equal(histories["second"].final, alone(planned(1)).final)
+    plans = {"well": planned(0), "ill": planned(net=Waiting(0, fails_at=9))}
+    with pytest.raises(fit.FitsFailed, match="fit 'ill': RuntimeError") as failed:
+        fit.side_by_side(plans, progress=False)
+    assert list(failed.value.errors) == ["ill"]
+    assert len(failed.value.histories["well"].loss) == STEPS
+
+
 def test_a_fit_that_diverges_keeps_its_steps():
     with pytest.raises(fit.FitsFailed, match="fit 0: FitDiverged") as failed:
         fit.side_by_side([planned(0, lr=1e30), planned(1)], progress=False)

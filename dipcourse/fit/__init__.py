@@ -87,7 +87,8 @@ def fit(
         stepper = Stepper(net, z, y, operator, frames=len(keep), **settings)
         with session.stoppable(stepper), session.bar(steps) as bar:
             for loss in walk(stepper, steps, keep):
-                bar.set_postfix_str(f"loss {loss:.5f}", refresh=False)
+                if loss is not None:
+                    bar.set_postfix_str(f"loss {loss:.5f}", refresh=False)
                 bar.update()
         history = stepper.history(planned=steps)
         net.to(home)

@@ -92,7 +92,8 @@ class Stepper:
 
     def snapshot(self) -> None:
         """Keep the current output and running mean as a frame of the film."""
-        self.record.snapshot()
+        with self.threads.at(self.k):
+            self.record.snapshot()
 
     def look(self) -> float:
         """The last loss; raises FitDiverged if one since the last look is not finite."""

@@ -2,10 +2,10 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import nn
@@ -18,12 +18,14 @@ from dipcourse.fit.stepper import Stepper
 from dipcourse.fit.walk import frame_steps, walk
 from dipcourse.history import History
 
+Name = TypeVar("Name")
+
 
 @dataclass(frozen=True)
 class Plan:
     """A fit that has not begun; ``plan`` makes it.
 
-    Built in lesson 02 (used).
+    Built in lesson 01 (used).
     """
 
     net: nn.Module
@@ -64,7 +66,7 @@ def plan(
         TypeError: there is no setting of that name.
         ValueError: no whole number of steps.
 
-    Built in lesson 02 (used).
+    Built in lesson 01 (used).
 
     >>> from dipcourse import degrade, nets
     >>> y = torch.full((1, 1, 8, 8), 0.5)
@@ -79,54 +81,82 @@ class FitsFailed(RuntimeError):
     """Some of several fits failed; the others ran to their ends.
 
     Attributes:
-        errors: {number of the fit: what it raised}.
-        histories: list of the Histories, in order; of a fit that failed what it had so far, or
-            None.
+        errors: {number or name of the fit: what it raised}.
+        histories: the Histories, as ``side_by_side`` would have returned them; of a fit that failed
+            what it had so far, or None.
 
-    Built in lesson 02 (used).
+    Built in lesson 01 (used).
     """
 
-    def __init__(self, errors: dict[int, Exception], histories: list[History | None]) -> None:
-        said = "; ".join(f"fit {k}: {type(e).__name__}: {e}" for k, e in errors.items())
+    def __init__(self, errors: dict[Any, Exception], histories: Any) -> None:
+        said = "; ".join(f"fit {k!r}: {type(e).__name__}: {e}" for k, e in errors.items())
         super().__init__(
             f"{len(errors)} of {len(histories)} fits failed ({said}). The others ran to their "
-            "ends: they are in this error's .histories. Fits are counted from 0"
+            "ends: they are in this error's .histories"
         )
         self.errors, self.histories = errors, histories
 
 
+@overload
 def side_by_side(
-    plans: Sequence[Plan], *, workers: int | None = None, progress: bool | None = None
-) -> list[History]:
+    plans: Sequence[Plan], *, workers: int | None = ..., progress: bool | None = ...
+) -> list[History]: ...
+@overload
+def side_by_side(
+    plans: Mapping[Name, Plan], *, workers: int | None = ..., progress: bool | None = ...
+) -> dict[Name, History]: ...
+def side_by_side(
+    plans: Sequence[Plan] | Mapping[Any, Plan],
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> list[History] | dict[Any, History]:
     """Make several fits at once, as many as there are cores, one thread each.
 
     Each History is, bit by bit, that of the same fit alone with ``threads=1``. On a GPU the fits
     run one after the other.
 
     Args:
-        plans: what to fit; see ``plan``.
+        plans: what to fit, see ``plan``: a list, or a dict with a name for each.
         workers: how many fits run at a time; None: one for each core that this process may use.
         progress: show a progress bar of all steps; None does so except under grading.
 
     Returns:
-        List of Histories, in the order of the plans. An interrupt stops all fits: each has what it
-        has made so far, one step at least, with ``history.unfinished``.
+        List of Histories in the order of the plans, or dict with the same names. An interrupt stops
+        all fits: each has what it has made so far, one step at least, with ``history.unfinished``.
 
     Raises:
         ValueError: two plans share a network.
         FitsFailed: a fit has failed; the others are in its ``histories``.
 
-    Built in lesson 02 (used).
+    Built in lesson 01 (used).
 
     >>> from dipcourse import degrade, nets
     >>> y = torch.full((1, 1, 8, 8), 0.5)
-    >>> starts = (torch.zeros_like(y), torch.ones_like(y))
-    >>> plans = [plan(nets.PixelImage(x), None, y, degrade.Identity(), steps=5) for x in starts]
-    >>> [len(history.loss) for history in side_by_side(plans, progress=False)]
-    [5, 5]
+    >>> starts = {"black": torch.zeros_like(y), "white": torch.ones_like(y)}
+    >>> plans = {}
+    >>> for name, start in starts.items():
+    ...     plans[name] = plan(nets.PixelImage(start), None, y, degrade.Identity(), steps=5)
+    >>> histories = side_by_side(plans, progress=False)
+    >>> len(histories["white"].loss)
+    5
     """
-    if len({id(one.net) for one in plans}) < len(plans):
+    names = list(plans) if isinstance(plans, Mapping) else list(range(len(plans)))
+    each = [plans[name] for name in names]
+    if len({id(one.net) for one in each}) < len(each):
         raise ValueError("two plans share a network: make one for each fit")
+    histories, errors = _run(each, workers, progress)
+    have_names = isinstance(plans, Mapping)
+    result = dict(zip(names, histories, strict=True)) if have_names else histories
+    if errors:
+        raise FitsFailed({names[number]: error for number, error in errors.items()}, result)
+    return result  # type: ignore[return-value]  # without errors there is no None
+
+
+def _run(
+    plans: Sequence[Plan], workers: int | None, progress: bool | None
+) -> tuple[list[History | None], dict[int, Exception]]:
+    """Make the fits; their Histories, and what those that failed have raised."""
     stop, before = threading.Event(), torch.get_num_threads()
     with Session(progress) as session, session.bar(sum(one.steps for one in plans)) as bar:
         with ThreadPoolExecutor(_workers(plans, workers), initializer=_one_thread) as pool:
@@ -141,12 +171,10 @@ def side_by_side(
             session.wait()
             histories, errors = _gathered(running)
         torch.set_num_threads(before)  # what threads begin with that come later
-        if errors:
-            raise FitsFailed(errors, histories)
-        done = [history for history in histories if history]
-        for stopped in [history for history in done if history.interrupted][:1]:
-            session.answer(stopped)
-    return done
+        stopped = [history for history in histories if history and history.interrupted]
+        if stopped:
+            session.answer(stopped[0])
+    return histories, errors
 
 
 def _workers(plans: Sequence[Plan], wanted: int | None) -> int:

@@ -6,13 +6,15 @@ from dipcourse._numbers import whole
 from dipcourse.fit.stepper import LOOK_EVERY, Stepper
 
 
-def walk(stepper: Stepper, steps: int, keep: Container[int]) -> Iterator[float]:
+def walk(stepper: Stepper, steps: int, keep: Container[int]) -> Iterator[float | None]:
     """Go on to so many steps and keep some outputs; after each the last loss that was looked at.
+
+    None before the first look: each look waits for a GPU.
 
     Raises:
         FitDiverged: that loss is not finite.
     """
-    loss = float("nan")
+    loss = None
     for k in range(stepper.k, steps):
         stepper.step()
         if k in keep:
