@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lab test book claims bench badges screenshots strip lint assignments flake release
+.PHONY: help setup lab check test book claims bench gpu badges screenshots strip lint assignments flake release
 .PHONY: lint-style lint-types lint-notebooks lint-assignments
 
 help: ## list the commands
@@ -25,17 +25,23 @@ setup: $(READY) ## make the environment .venv, or bring it up to date
 lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --port 9000")
 	$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lessons/00_start_here.ipynb $(LAB_ARGS)
 
-test: $(READY) $(COLAB_READY) ## run all fast tests, two at a time (ARGS="-k player")
+check: lint ## lint, and the tests of a minute: before every commit (ARGS="-k player")
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 -m "not (lesson or browser or environment or slow)" $(ARGS)
+
+test: $(READY) $(COLAB_READY) ## run all tests, two at a time (ARGS="-k player")
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 $(ARGS)
 
 book: $(READY) ## run every lesson at laptop scale and write web pages into book/
 	$(RUN) tools.book $(ARGS)
 
 claims: $(READY) ## compute the numbers that the prose quotes; slow (ARGS="--only lesson00")
-	$(RUN) tools.claims $(ARGS)
+	$(RUN) tools.measured claims $(ARGS)
 
 bench: $(READY) ## compare the cost of a step with a plain loop; a table (ARGS="--only small")
-	$(RUN) tools.bench $(ARGS)
+	$(RUN) tools.measured bench $(ARGS)
+
+gpu: $(READY) ## measure what a GPU does with the course, into gpu_report.md; half an hour
+	$(RUN) tools.measured gpu
 
 badges: $(READY) ## write what is generated: badges, set-up, links, credits of figures
 	$(RUN) tools.notebooks badges

@@ -1,6 +1,6 @@
 """Fits and tables of results that were made beforehand: they stand in where a run takes too long.
 
-``python -m tools.record`` makes the fits, tools/study_NN.py the tables.
+``python -m tools.measured`` makes them: ``record`` the fits, ``tables`` the tables.
 """
 
 import json
@@ -74,7 +74,7 @@ def about(recorded: History | Table) -> str:
     Built in lesson 00 (used).
 
     >>> print(about(load("00_overfit")))  # doctest: +ELLIPSIS
-    Recorded on ... with `python -m tools.record 00_overfit` on ...
+    Recorded on ... with `python -m tools.measured record 00_overfit` on ...
     """
     facts = recorded if isinstance(recorded, dict) else recorded.settings
     if "command" not in facts:

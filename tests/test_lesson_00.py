@@ -8,7 +8,7 @@ import torch
 
 import dipcourse
 from dipcourse import baselines, degrade, images, live, metrics, presets
-from tests import lesson_code
+from tools import lesson_code
 
 SIGMA = 25 / 255
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dipcourse import degrade, images, metrics, nets, presets
-from tests import lesson_code
+from tools import lesson_code
 
 PRESET = presets.get("curves", "smoke")
 X = images.load("face", size=PRESET.size)
@@ -18,6 +18,13 @@ def generator(seed=0):
 def lesson(*cells, **more):
     given = {"x": X, "preset": PRESET, "STEPS": 40, "SWEEP": 15}
     return lesson_code.run("03", *cells, **given | more)
+
+
+def halves(targets, **settings):
+    """{name: steps to half of the variance}, by the lesson's functions."""
+    names = lesson("build-curve")
+    histories = names["fit_each"](targets, **settings)
+    return {k: names["half"](names["curve"](histories[k], y)) for k, y in targets.items()}
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 9, 14)])
@@ -54,20 +61,19 @@ def test_half_is_the_first_step_below_and_the_length_if_there_is_none():
 
 
 def test_every_fit_starts_from_the_same_picture():
-    fit_to = lesson("build-curve")["fit_to"]
-    first, second = (fit_to(y, steps=2).frames[0] for y in (X, torch.rand_like(X)))
-    assert torch.equal(first, second)
+    targets = {"photo": X, "noise": torch.rand_like(X)}
+    histories = lesson("build-curve")["fit_each"](targets, steps=2)
+    assert torch.equal(histories["photo"].frames[0], histories["noise"].frames[0])
 
 
 def test_the_photo_is_faster_than_its_shuffled_pixels_and_as_fast_as_its_swapped_channels():
-    names = lesson("build-curve")
     targets = {
         "photo": X,
         "noisy": degrade.add_noise(X, 25 / 255, generator=generator()),
         "channels": degrade.shuffle_pixels(X, "channels", generator()),
         "pixels": degrade.shuffle_pixels(X, "pixels", generator()),
     }
-    steps = {k: names["half"](names["curve"](names["fit_to"](y), y)) for k, y in targets.items()}
+    steps = halves(targets)
     assert max(steps["photo"], steps["noisy"], steps["channels"]) <= steps["pixels"] / 2
 
 
@@ -132,6 +138,12 @@ def test_a_photo_is_low_and_noise_is_not():
     )
     assert photo > 0.8
     assert noise == pytest.approx(0.03, abs=0.01)
+
+
+def test_noise_that_is_in_z_is_learnt_sooner_than_other_noise():
+    known = 10 * PRESET.make(seed=0)[1][:, :3]
+    steps = halves({"known": known, "other": torch.rand(X.shape, generator=generator(1))}, steps=60)
+    assert 1.5 * steps["known"] < steps["other"]
 
 
 @pytest.mark.parametrize("draw", [torch.rand, torch.randn])

@@ -1,11 +1,14 @@
 """Lesson 04: its inline code against the package, and what it states that needs no long fit."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from dipcourse import baselines, degrade, fit, images, metrics, presets
-from tests import lesson_code
+from dipcourse import baselines, degrade, fit, images, metrics, presets, recordings
+from tools import lesson_code
 
 PRESET = presets.get("overfit", "smoke")
 SIGMA = 25 / 255
@@ -84,8 +87,7 @@ def test_the_strengths_tried_enclose_the_best_one():
 
 
 def test_free_pixels_hardly_come_nearer_than_the_noisy_picture():
-    cells = {"plain": fit_history()}
-    names = lesson("build-path", **cells)
+    names = lesson("build-path", "show-path", plain=fit_history())
     to_y, to_x = names["path"](names["free_pixels"])
     noise = names["distance"](X, Y)
     assert to_y[0] > 2 * noise
@@ -99,8 +101,20 @@ def fit_history():
     return fit.fit(net, z, Y, degrade.Identity(), steps=3, progress=False)
 
 
+def test_fits_side_by_side_are_those_that_the_claims_measure():
+    """The claims fit with ``denoise``, one after the other."""
+    y, preset = Y[..., :32, :32], replace(PRESET, fit={"steps": 4, "jitter": 1 / 30})
+    names = lesson("build-denoise", "three-runs", y=y, preset=preset, small=preset)
+    alone = partial(names["denoise"], progress=False, threads=1)
+    for seed, history in enumerate(names["runs"]):
+        assert torch.equal(history.mean, alone(y, seed=seed).mean)
+    files = {"noisy": y, "clean": X[..., :32, :32]}
+    for name, history in names["denoise_each"](files, preset).items():
+        assert torch.equal(history.mean, alone(files[name]).mean)
+
+
 def test_distance_is_psnr_on_another_scale():
-    distance = lesson("build-path", plain=fit_history())["distance"](Y, X)
+    distance = lesson("build-path")["distance"](Y, X)
     assert -20 * np.log10(distance / 255) == pytest.approx(metrics.psnr(Y, X), abs=1e-3)
 
 
@@ -150,3 +164,26 @@ def test_a_jpeg_has_its_errors_along_the_blocks():
     jumps = (error[:, 1:] - error[:, :-1]).abs().mean(0)  # (191,)
     across = (torch.arange(1, 192) % 8) == 0
     assert jumps[across].mean() > 1.3 * jumps[~across].mean()
+
+
+def test_the_long_fit_falls_as_well_only_later():
+    history = recordings.load("04_long")
+    x = images.load("face", history.frames.shape[3])
+    psnr = lesson("build-path", "build-psnrs")["psnrs"](history, reference=x)
+    best = int(np.argmax(psnr))
+    assert history.steps[best] > 250
+    assert psnr[best:] == sorted(psnr[best:], reverse=True)
+    assert psnr[-1] < psnr[best] - 3
+
+
+def test_on_other_photos_one_run_is_behind_and_the_mean_of_two_loses_on_the_coffee_alone():
+    ahead = {}
+    for row in recordings.table("04_tricks")["rows"]:
+        rivals = {name: row[name] for name in ("TV", "NLM", "wavelets")}
+        ahead[row["photo"]] = [row[k] - max(rivals.values()) for k in ("its mean, last", "of two")]
+        if row["photo"] == "coffee":
+            assert max(rivals, key=rivals.get) == "NLM"
+    assert [photo for photo, (one, _) in ahead.items() if one > 0] == ["face"]
+    assert ahead["face"][0] < 0.1
+    assert [photo for photo, (_, two) in ahead.items() if two < 0] == ["coffee"]
+    assert ahead["coffee"][0] < -0.5

@@ -1,5 +1,6 @@
 """Lesson 05: its inline code against the package, and what it states that needs no long fit."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,8 +17,8 @@ from dipcourse import (
     show,
 )
 from dipcourse.live import mask as drawing
-from tests import lesson_code
-from tools import study_05
+from tools import lesson_code
+from tools.measured.lesson05 import studies as study_05
 
 PRESET = presets.get("inpaint", "smoke")
 SIDE = 64
@@ -38,50 +39,22 @@ def half(seed=0):
     return degrade.random_mask(SIDE, SIDE, 0.5, torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("side", [64, 192])
-def test_the_study_uses_the_masks_of_the_lesson(side):
-    damages = lesson("build-damages")["damages"]
-    mine, theirs = damages(side, seed=3), study_05.damages(side, seed=3)
-    assert mine.keys() == theirs.keys()
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_study_uses_the_fillings_of_the_lesson(channels, monkeypatch):
-    names, mask = lesson("build-classical", "build-composite", STEPS=5), half()
-    x = X[:, :channels]
-    y = degrade.Mask(mask)(x)
-    assert torch.equal(names["tv"](y, mask), study_05.tv(y, mask, steps=5))
-    monkeypatch.setitem(study_05.CLASSICAL, "tv", names["tv"])
-    filled = names["classical"](y, mask)
-    found = {name: metrics.psnr(x_hat, x, 1 - mask) for name, x_hat in filled.items()}
-    assert found == study_05.measure_classical(x, mask)
-
-
-def test_the_study_fits_as_the_lesson_does():
-    mask = half()
-    y = degrade.Mask(mask)(X)
-    mine = lesson("build-loss")["fill"](y, mask, seed=1, steps=3)
-    theirs = study_05.fill(y, mask, PRESET, seed=1, steps=3)
-    assert torch.equal(mine.final, theirs.final)
-    assert not torch.equal(mine.final, study_05.fill(y, mask, PRESET, seed=2, steps=3).final)
-
-
-def test_the_study_builds_the_networks_of_the_lesson():
-    names, mask = lesson("build-networks", STEPS=3), half()
-    y = degrade.Mask(mask)(X)
-    for scales, skip in ((1, 0), (3, 4), (2, "identity")):
-        assert names["network"](scales, skip) == study_05.network(PRESET, scales, skip, steps=3)
-    mine, theirs = names["resnet"](y, mask), study_05.resnet(PRESET, y, mask, steps=3)
-    assert torch.equal(mine.final, theirs.final)
-
-
 def test_the_masked_loss_is_the_loss_of_fit():
     masked_loss, mask = lesson("build-loss")["masked_loss"], half()
     y, net = degrade.Mask(mask)(X), nets.PixelImage(torch.rand_like(X))
     mine = masked_loss(net(None), y, mask).item()
     history = fit.fit(net, None, y, degrade.Mask(mask), steps=1, progress=False)
     assert mine == pytest.approx(history.loss[0], rel=1e-5)
+
+
+def test_fits_side_by_side_are_those_that_the_claims_measure():
+    """The claims fit with ``fill``, one after the other."""
+    names, mask = lesson("build-loss"), half()
+    y = degrade.Mask(mask)(X)
+    plans = {seed: names["plan_fill"](y, mask, seed=seed, steps=4) for seed in range(3)}
+    for seed, history in names["fit_all"](plans).items():
+        alone = names["fill"](y, mask, seed=seed, steps=4, threads=1)
+        assert torch.equal(history.mean, alone.mean)
 
 
 def test_what_stands_behind_the_mask_changes_nothing():
@@ -140,7 +113,8 @@ def test_pixels_without_any_colour_under_a_mask_for_each_channel():
 
 
 def test_wins_needs_every_seed():
-    wins = lesson_code.answer("05", "exercise-wins")["wins"]
+    ahead = study_05.table_of_seeds()["ahead"]
+    wins = lesson_code.answer("05", "exercise-wins", ahead=ahead)["wins"]
     base = {"linear": 20.0, "biharmonic": 22.0, "tv": 21.0}
     rows = [
         {"photo": "a", "seed": 0, "mean": 23.0, **base},
@@ -162,6 +136,49 @@ def test_tables_hold_what_the_lesson_reads():
     assert {row["photo"] for row in rows} == set(study_05.PHOTOS)
     assert len(rows) == 3 * len(study_05.PHOTOS)
     assert all(row["low"] <= row["high"] for row in rows)
+
+
+def test_one_setting_matters_for_half_of_the_pixels_and_the_optimisers_for_the_hole():
+    half, hole = (study_05.settings_of(damage) for damage in (study_05.HALF, study_05.HOLE))
+    costs = {key: np.mean(half["as it is", ""]) - np.mean(values) for key, values in half.items()}
+    assert costs.pop(("jitter", "0.1")) > 1.5 * max(costs.values())
+    assert costs["learning rate", "÷ 10"] <= 0
+    lowest = min(hole["as it is", ""])
+    assert {key for key, values in hole.items() if max(values) < lowest} == {
+        ("learning rate", "÷ 10"),
+        ("optimiser", "RMSprop"),
+        ("optimiser", "descent, α = 1"),
+        ("optimiser", "descent, α = 10"),
+    }
+
+
+def test_the_photo_moves_the_gain_more_than_the_seed_does():
+    found = study_05.table_of_seeds()
+    gains, rows = found["gains"], found["rows"]
+    assert max(gains, key=lambda photo: min(gains[photo])) == "brick"
+    assert max(gains["grass"]) < -1
+    spreads = [max(gain) - min(gain) for gain in gains.values()]
+    assert sum(spread > 0.4 for spread in spreads) == 5
+    assert np.median([row["high"] - row["low"] for row in rows]) > np.median(spreads)
+    assert sum(row["mean"] > row["high"] for row in rows) > 0.9 * len(rows)
+
+
+def after_500(name, damage):
+    """PSNR of the hidden pixels in a recording, from about step 500 on, and of the known ones."""
+    history, mask = recordings.load(name), study_05.damages(SIDE)[damage]
+    kept = [history.frame(i) for i, step in enumerate(history.steps) if step > 450]
+    return [[metrics.psnr(x_hat, X, pixels) for x_hat in kept] for pixels in (1 - mask, mask)]
+
+
+def test_hidden_pixels_get_worse_after_500_steps_and_the_hole_wanders():
+    falls = []
+    for name, damage in (("05_text", "text"), ("05_half", study_05.HALF)):
+        hidden, known = after_500(name, damage)
+        falls.append(max(hidden) - hidden[-1])
+        assert known[-1] > known[0] + 3
+    hole, _ = after_500("05_hole", study_05.HOLE)
+    assert min(falls) > 0.3
+    assert max(hole) - min(hole) > 2 * max(falls)
 
 
 def test_long_runs_show_the_steps_of_the_report():

@@ -1,6 +1,7 @@
 """What lesson 06 builds and states."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import torch
 from PIL import Image
 
 from dipcourse import baselines, degrade, images, metrics, presets, recordings, show
-from tests import lesson_code
-from tools import study_06 as study
+from tools import lesson_code
+from tools.measured.lesson06 import studies as study
 
 SIDE = 48
 
@@ -66,15 +67,15 @@ def test_lanczos_turns_fine_rings_grey_and_every_fourth_pixel_does_not(lesson):
 
 def test_thirty_steps_give_the_nearest_picture_that_fits(lesson, x):
     names = lesson("build-lanczos", "project")
-    A, y = names["A"], names["y"]
+    A = names["A"]
     cat = images.load("chelsea", SIDE)
     fitted = names["project"](cat)
     assert names["gap"](fitted) < 0.01
     # its change is orthogonal to what A does not see: nothing nearer fits
-    invisible = study.unseen(torch.rand(x.shape, generator=torch.Generator().manual_seed(0)), A)
+    random = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+    invisible = lesson("project", "build-right")["unseen"](random)
     assert A(invisible).abs().max() < 1e-4
     assert abs(float(((fitted - cat) * invisible).mean())) < 1e-5
-    assert torch.allclose(fitted, study.project(cat, y, A))
     exec(lesson_code.source("06", "run-no-prior"), names)
     psnr = [metrics.psnr(x_hat, x) for x_hat in names["no_prior"].values()]
     assert psnr[0] > psnr[1] > psnr[2]
@@ -82,7 +83,7 @@ def test_thirty_steps_give_the_nearest_picture_that_fits(lesson, x):
 
 def test_the_share_that_is_right(lesson, x):
     names = lesson("project", "build-right")
-    A, y, project = names["A"], names["y"], names["project"]
+    A, project = names["A"], names["project"]
     grey = project(torch.full_like(x, 0.5))
     assert A(names["unseen"](x)).abs().max() < 1e-4
     assert names["unseen"](torch.full_like(x, 0.5)).abs().max() < 1e-5
@@ -90,39 +91,56 @@ def test_the_share_that_is_right(lesson, x):
     assert names["right"](grey) == pytest.approx(0, abs=1e-4)
     half = grey + 0.5 * (x - grey)
     assert names["right"](half) == pytest.approx(0.75, abs=1e-3)
-    for x_hat in (baselines.bicubic(y, 4), images.load("chelsea", SIDE)):
-        assert names["right"](x_hat) == pytest.approx(study.right(x_hat, x, A), abs=1e-6)
 
 
-def test_the_study_measures_what_the_lesson_does(lesson, x, monkeypatch):
-    monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
-    names = lesson("project", "run-no-prior", "baselines")
-    A, y, results = names["A"], names["y"], names["classical"]
-    found = study.classical(x, 4)
-    for mine, theirs in {"nearest": "nearest", "bicubic": "bicubic", "TV": "TV"}.items():
-        assert metrics.psnr(results[mine], x) == pytest.approx(found[theirs], abs=1e-3)
-    assert metrics.psnr(results["sharpened"], x) == pytest.approx(found["sharpened"], abs=1e-3)
-    exec(lesson_code.source("06", "run-dip").split("\n\nhistory =")[0], names)
-    preset = replace(presets.get("superres", "smoke"), size=SIDE)
-    quiet = {"progress": False, "steps": 3, "precision": "float32"}
-    mine = names["dip"](y, A, preset, **quiet).final
-    assert torch.equal(mine, study.dip(y, A, preset, 4, **quiet).final)
+def test_the_enlargements_without_a_network(x):
+    """Each is better than the one before, here by factor 2, and only what fits y has no gap."""
+    pictures = study.enlarged(x, 2)
+    psnr = {name: metrics.psnr(x_hat, x) for name, x_hat in pictures.items()}
+    assert psnr["nearest"] < psnr["bicubic"] < psnr["sharpened"] < psnr["TV"]
+    gap = study.about(x, degrade.Downsample(2))["gap"]
+    assert gap(pictures["no prior"]) < 0.01 < gap(pictures["bicubic"])
 
 
-def test_the_networks_of_the_sweep_are_those_of_the_study(lesson, monkeypatch):
+def test_skips_begin_at_the_scale_of_y(lesson, monkeypatch):
     monkeypatch.setenv("DIPCOURSE_SCALE", "laptop")
-    names = lesson("sweep-settings")
-    assert names["small"] == study.small()
-    for mine, first in {0: 0, 2: 2, 5: None}.items():
-        assert names["with_skips"](mine) == study.with_skips(study.small(), first)
-    for factor in (2, 3, 4, 6, 8):
-        assert study.own_scale(factor) == int(np.log2(factor))
+    with_skips = lesson("sweep-settings")["with_skips"]
+    assert with_skips(2).net["skip"] == presets.get("superres").net["skip"] == (0, 0, 4, 4, 4)
+    assert with_skips(0).net["skip"] == (4, 4, 4, 4, 4)
+    assert with_skips(study.HOURGLASS).net["skip"] == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("factor", "scale"), [(2, 1), (3, 1), (4, 2), (6, 2), (8, 3)])
+def test_other_factors_begin_their_skips_at_their_own_scale(factor, scale):
+    x, begun = images.load("face", 96), []
+
+    def plan_dip(y, B, preset, factor, seed):
+        return SimpleNamespace(y=y, factor=factor)
+
+    given = {"with_skips": begun.append, "plan_dip": plan_dip, "tv": lambda y, B, start: start}
+    names = lesson_code.run("06", "build-enlarged", **study.LESSON | given)
+    planned = names["plan_factor"](x, factor)
+    assert begun == [scale]
+    nearest = baselines.nearest(planned.y, planned.factor)
+    gains = names["gains_over_bicubic"](x, factor, nearest)
+    assert gains["TV"] == 0
+    assert gains["DIP"] == gains["nearest"] < 0
+
+
+def test_fits_side_by_side_are_those_that_the_claims_measure(lesson):
+    """Some claims fit with ``dip``, one after the other."""
+    small = replace(presets.get("superres", "smoke"), size=SIDE)
+    names = lesson("build-dip")
+    y, A = names["y"], names["A"]
+    plans = {lr: names["plan_dip"](y, A, small, seed=1, steps=4, lr=lr) for lr in (0.01, 0.001)}
+    for lr, history in names["fit_all"](plans).items():
+        quiet = {"progress": False, "threads": 1}
+        alone = names["dip"](y, A, small, seed=1, steps=4, lr=lr, **quiet)
+        assert torch.equal(history.final, alone.final)
 
 
 def test_the_published_convention(x):
-    source = lesson_code.source("06", "build-luma").split("\nfor name")[0]
-    names = lesson_code.imports("06")
-    exec(source, names)
+    names = lesson_code.run("06", "build-luma")
     white, black = torch.ones(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
     assert float(names["luma"](white).mean()) == pytest.approx(235 / 255, abs=1e-5)
     assert float(names["luma"](black).mean()) == pytest.approx(16 / 255, abs=1e-5)
@@ -130,7 +148,7 @@ def test_the_published_convention(x):
     off[..., :4, :], off[..., -4:, :], off[..., :4], off[..., -4:] = 0, 0, 0, 0
     assert names["published"](off, x) == np.inf
     near = (x + 0.02).clamp(0, 1)
-    assert names["published"](near, x) == study.published(near, x) > metrics.psnr(near, x)
+    assert names["published"](near, x) > metrics.psnr(near, x)
 
 
 def test_the_wrong_operators_are_those_that_the_text_names(lesson):
@@ -157,3 +175,26 @@ def test_the_stored_table_and_the_figure_are_there():
     skips = recordings.table("06_skips")["rows"]
     assert len(skips) == 3 * 5 * 3
     assert len(show.reference("06_results", display=False).png) <= 150_000
+
+
+def stored_leads(other, *photos):
+    """What the network has over another method, for each seed of these photos."""
+    rows = recordings.table("06_photos")["rows"]
+    return [r["network"] - r[other] for r in rows if r["photo"] in photos]
+
+
+def test_what_the_text_says_of_other_photos():
+    assert min(stored_leads("bicubic", *set(study.PHOTOS) - {"brick"})) > 0.2
+    assert min(stored_leads("TV", "face", "coffee", "rocket")) > 0.1
+    assert max(map(abs, stored_leads("TV", "chelsea"))) < 0.2
+    assert max(stored_leads("TV", "camera")) < -0.1
+    brick = next(r for r in recordings.table("06_photos")["rows"] if r["photo"] == "brick")
+    assert max(brick[name] - brick["bicubic"] for name in study.WITHOUT_NETWORK) < 0.2
+    assert max(map(abs, stored_leads("bicubic", "brick"))) < 0.3
+
+
+def test_the_long_run_has_a_plateau():
+    history = recordings.load("06_long")
+    x = images.load("face", history.frames.shape[-1])
+    late = [i for i, step in enumerate(history.steps) if step >= 500]
+    assert np.ptp([metrics.psnr(history.frame(i), x) for i in late]) < 0.3

@@ -8,8 +8,7 @@ import torch
 
 from dipcourse import degrade, images, live, metrics, player, presets, recordings, show
 from dipcourse.stopping import oracle
-from tests import lesson_code
-from tools import notebooks
+from tools import lesson_code, notebooks
 
 (PATH,) = notebooks.LESSONS.glob("90_*.ipynb")
 CODE = [c.id for c in notebooks.read(PATH).cells if c.cell_type == "code" and c.id != "setup"]

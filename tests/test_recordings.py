@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import degrade, fit, metrics, recordings
+from dipcourse import degrade, fit, metrics, nets, recordings
 from dipcourse.history import History
-from tools import notebooks, record, studies
+from tools import notebooks
+from tools.measured import circumstances, long, tables
+from tools.measured import recordings as record
 
 FACTS = {"command", "device", "threads", "torch", "scale", "date"}
 FITS = sorted(recordings.FOLDER.glob("*.npz"))
@@ -54,7 +56,7 @@ def faults(path):
         facts, needed = History.load(path).settings, FACTS | {"preset", "shows", "codec psnr"}
         if facts.get("codec psnr", 0) < 35:
             found.append("its frames are rounded too coarsely")
-        if not facts.get("command", "").endswith(f"python -m tools.record {path.stem}"):
+        if not facts.get("command", "").endswith(f"python -m tools.measured record {path.stem}"):
             found.append("the command would not make it")
     else:
         facts, needed = json.loads(path.read_text(encoding="utf-8")), FACTS | {"rows"}
@@ -71,7 +73,7 @@ def test_what_the_course_keeps_is_small_and_tells_where_it_comes_from(path):
 
 @pytest.mark.parametrize("path", FITS, ids=lambda path: path.name)
 def test_what_the_course_plays_can_be_made_again(path):
-    assert path.stem in studies.registered()
+    assert path.stem in record.registered()
 
 
 def test_faults_are_found(folder):
@@ -124,10 +126,10 @@ def test_only_what_was_recorded_says_where_it_comes_from():
 
 
 def test_a_recording_is_made_and_loaded(folder, monkeypatch):
-    monkeypatch.setattr(studies, "_registered", {})
+    monkeypatch.setattr(record, "_registered", {})
     monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
-    assert studies.recording("99_short", preset="curves")(small_fit) is small_fit
-    made = studies._registered["99_short"]
+    assert record.recording("99_short", preset="curves")(small_fit) is small_fit
+    made = record._registered["99_short"]
     assert "not made yet" in record.describe(made, folder)
     record.record(made, folder)
     history = recordings.load("99_short")
@@ -137,8 +139,8 @@ def test_a_recording_is_made_and_loaded(folder, monkeypatch):
     assert history.settings["preset"] == "curves"
     assert history.settings["scale"] == "smoke"
     assert history.settings["lr"] == 0.01  # what fit chose stays
-    command = "DIPCOURSE_SCALE=smoke python -m tools.record 99_short"
-    assert f"with `{command}` on {studies.device()}" in recordings.about(history)
+    command = "DIPCOURSE_SCALE=smoke python -m tools.measured record 99_short"
+    assert f"with `{command}` on {circumstances.device()}" in recordings.about(history)
     assert re.search(r"99_short: A short fit\.\n +\d+ kB, JPEG at", record.describe(made, folder))
 
 
@@ -178,18 +180,18 @@ def test_too_large_a_recording_is_refused_and_not_lost(tmp_path, monkeypatch):
 
 
 def test_names_are_checked(monkeypatch):
-    monkeypatch.setattr(studies, "_registered", {})
-    studies.recording("99_short", preset="curves")(small_fit)
+    monkeypatch.setattr(record, "_registered", {})
+    record.recording("99_short", preset="curves")(small_fit)
     with pytest.raises(ValueError, match="registered twice"):
-        studies.recording("99_short", preset="curves")
+        record.recording("99_short", preset="curves")
     for name in ("short", "99-short", "99_Short", "../99_short"):
         with pytest.raises(ValueError, match="call it NN_what"):
-            studies.recording(name, preset="curves")
+            record.recording(name, preset="curves")
 
 
 def test_the_command_lists_and_makes(monkeypatch, capsys):
-    known = {"99_short": studies.Recording("99_short", "curves", small_fit)}
-    monkeypatch.setattr(studies, "registered", lambda: known)
+    known = {"99_short": record.Recording("99_short", "curves", small_fit)}
+    monkeypatch.setattr(record, "registered", lambda: known)
     made = []
     monkeypatch.setattr(record, "record", lambda which, limit: made.append((which, limit)))
     record.main([])
@@ -204,7 +206,7 @@ def test_the_command_lists_and_makes(monkeypatch, capsys):
 
 
 def test_studies_are_searched_for_recordings():
-    known = studies.registered()
+    known = record.registered()
     assert list(known) == sorted(known)
     assert known["00_overfit"].preset == "overfit"
     assert all(r.shows for r in known.values())
@@ -214,11 +216,11 @@ def test_studies_are_searched_for_recordings():
 
 
 def test_a_table_is_kept_row_by_row(folder):
-    table = studies.Table("99_widths", ("width", "seed"), folder)
+    table = tables.Table("99_widths", ("width", "seed"), folder)
     table.add({"width": 8, "seed": 0, "PSNR": 25.0})
     table.add({"width": 16, "seed": 0, "PSNR": 26.0})
     assert recordings.table("99_widths")["rows"] == table.rows
-    again = studies.Table("99_widths", ("width", "seed"), folder)
+    again = tables.Table("99_widths", ("width", "seed"), folder)
     assert again.has(width=8, seed=0)
     assert not again.has(width=8, seed=1)
     again.add({"width": 8, "seed": 0, "PSNR": 25.5})
@@ -233,29 +235,63 @@ def test_a_table_is_kept_row_by_row(folder):
 
 @pytest.mark.parametrize("fact", ["device", "threads", "torch", "scale"])
 def test_one_head_is_true_of_all_rows(folder, monkeypatch, fact):
-    studies.Table("99_widths", ("width",), folder).add({"width": 8})
-    here = studies.circumstances
-    monkeypatch.setattr(studies, "circumstances", lambda c: here(c) | {fact: "another"})
+    tables.Table("99_widths", ("width",), folder).add({"width": 8})
+    here = circumstances.now
+    monkeypatch.setattr(circumstances, "now", lambda: here() | {fact: "another"})
     with pytest.raises(SystemExit, match=rf"other circumstances \({fact}: .*, now another\)"):
-        studies.Table("99_widths", ("width",), folder)
+        tables.Table("99_widths", ("width",), folder)
 
 
 def test_numbers_that_are_none_do_not_enter_a_table(folder):
     with pytest.raises(ValueError, match="JSON"):
-        studies.Table("99_widths", ("width",), folder).add({"width": 8, "PSNR": float("nan")})
+        tables.Table("99_widths", ("width",), folder).add({"width": 8, "PSNR": float("nan")})
 
 
 def test_the_command_is_told_as_one_types_it(monkeypatch):
     monkeypatch.delenv("DIPCOURSE_SCALE", raising=False)
-    monkeypatch.setattr(sys, "argv", ["/home/me/course/tools/study_99.py", "widths"])
     main = sys.modules["__main__"]
-    monkeypatch.setattr(main, "__spec__", SimpleNamespace(name="tools.study_99"))
-    assert studies.command() == "python -m tools.study_99 widths"
-    monkeypatch.setattr(main, "__spec__", SimpleNamespace(name="tools.record.__main__"))
+    monkeypatch.setattr(sys, "argv", ["/home/me/course/tools/measured/__main__.py", "tables", "x"])
+    monkeypatch.setattr(main, "__spec__", SimpleNamespace(name="tools.measured.__main__"))
+    assert circumstances.command() == "python -m tools.measured tables x"
+    monkeypatch.setattr(main, "__spec__", SimpleNamespace(name="tools.book"))
     monkeypatch.setenv("DIPCOURSE_SCALE", "paper")
-    assert studies.command() == "DIPCOURSE_SCALE=paper python -m tools.record widths"
+    assert circumstances.command() == "DIPCOURSE_SCALE=paper python -m tools.book tables x"
 
 
 def test_text_has_columns_for_all_rows():
     lines = recordings.text({"rows": [{"a": "wide", "b": 1}, {"c": 0.126}]}).splitlines()
     assert lines == ["   a  b     c", "wide  1      ", "         0.13"]
+
+
+# ---- fits of hours
+
+
+def long_fit():
+    torch.manual_seed(0)
+    net, z = nets.UNet(4, 3, widths=(8, 8)), nets.fixed_input(4, 32, 32)
+    y = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    return fit.Stepper(net, z, y, degrade.Identity(), jitter=0.05, window=5, threads=1)
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
+    whole = long.go_on("99_long", long_fit, 30, 4, tmp_path, every=1e9)
+    step, made = fit.Stepper.step, []
+
+    def interrupted(stepper):
+        if len(made) == 17:
+            raise KeyboardInterrupt
+        made.append(step(stepper))
+
+    monkeypatch.setattr(fit.Stepper, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        long.go_on("99_long", long_fit, 30, 4, tmp_path, every=0)
+    monkeypatch.setattr(fit.Stepper, "step", step)
+    assert [path.name for path in tmp_path.iterdir()] == ["99_long.pt"]
+    rest = long.go_on("99_long", lambda: pytest.fail("began anew"), 30, 4, tmp_path, every=1e9)
+    assert (rest.loss == whole.loss).all()
+    assert (rest.variance[4:] == whole.variance[4:]).all()
+    assert torch.equal(rest.frames, whole.frames)
+    assert torch.equal(rest.final, whole.final)
+    assert torch.equal(rest.mean, whole.mean)
+    assert 0 < rest.seconds < 1000
+    assert list(tmp_path.iterdir()) == []

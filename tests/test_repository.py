@@ -14,7 +14,8 @@ import yaml
 from PIL import Image
 
 from dipcourse import images
-from tools import claims, credits, notebooks, readme
+from tools import credits, notebooks, readme
+from tools.measured import quoting
 
 ROOT = notebooks.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -41,7 +42,7 @@ def test_links_lead_to_files(name):
 
 @pytest.mark.parametrize("name", ["README.md", "SPEED.md"])
 def test_numbers_are_those_of_their_claims(name):
-    assert claims.wrong_quotes(text(name), claims.stored()) == []
+    assert quoting.wrong_quotes(text(name), quoting.stored()) == []
     prose = re.sub(r"!\[[^]]+\]", "", text(name))  # the alt text comes from the recording itself
     assert notebooks.unsourced(prose) == []
 

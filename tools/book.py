@@ -25,8 +25,9 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from PIL import Image
 from sphinx.cmd.build import build_main
 
-from tools import claims, notebooks, reference, studies
+from tools import notebooks, reference
 from tools.execute import execute
+from tools.measured import circumstances, claims, quoting
 
 PAGES = Path(__file__).with_name("pages")
 LIMIT = 10_000_000  # bytes of a page
@@ -135,7 +136,7 @@ def start_page(runs, scale, readme=notebooks.ROOT / "README.md"):
         repository=repository(),
         lessons="\n".join(lines),
         scale=scale,
-        machine=f"{studies.device()} ({os.cpu_count()} cores)",
+        machine=f"{circumstances.device()} ({os.cpu_count()} cores)",
         date=datetime.date.today(),
         names="\n".join(path.stem for path in runs),
     )
@@ -199,7 +200,7 @@ def record(runs, scale):
             scale,
             "python -m tools.book --record",
         )
-    claims.save(entries)
+    quoting.save(entries)
 
 
 def main(arguments=None):

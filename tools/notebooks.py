@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools import claims
+from tools.measured import quoting
 from tools.names import Names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -313,11 +313,11 @@ def check_generated(notebook, path):
 
 def check_numbers(notebook, known=None, **_):
     """A number with a unit in prose names the claim or the source that it comes from."""
-    known = claims.stored() if known is None else known
+    known = quoting.stored() if known is None else known
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             continue
-        for message in claims.wrong_quotes(cell.source, known):
+        for message in quoting.wrong_quotes(cell.source, known):
             yield Finding("claims", message, cell.get("id"))
         if not cell.get("id", "").startswith("predict"):
             for number in unsourced(cell.source):
