@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,43 @@ COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bi
 #: Files that share what is dear to make among the tests of one parameter only.
 BY_PARAMETER = "tests/test_lessons.py", "tests/test_assignments.py"
 
+#: What takes long, the longest first: all else comes after it, and `make check` leaves it out.
+LONG = (
+    "tests/test_assignments.py",
+    "tests/test_grading.py",
+    "tests/test_lessons.py",
+    "tests/test_collect.py",
+    "tests/test_handin.py",
+    "tests/test_front_ends.py",
+    "tests/test_book.py",
+    "tests/test_interrupts.py",
+    "tests/test_release.py",
+    "tests/test_machine.py",
+    "tests/test_threads.py",
+    "tests/test_together.py",
+    "tests/test_gpu.py",
+    "tests/test_repository.py",
+    "tests/test_images.py::test_memory_is_bounded",
+    "tests/test_images.py::test_a_200_megapixel_picture_loads",
+    "tests/test_assignment.py::test_guard_knows_every_module",
+    "tests/test_fit.py::test_precision_follows_the_hardware",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` is heeded
+def pytest_collection_modifyitems(items):
+    """What takes long comes first: so no worker waits for the other in the end."""
+    places = {id(item): place_of(item.nodeid) for item in items}
+    items.sort(key=lambda item: places[id(item)])
+    for item in items:
+        if places[id(item)] < len(LONG):
+            item.add_marker(pytest.mark.slow)
+
+
+def place_of(nodeid):
+    """The place of a test in LONG, or behind its end."""
+    return next((k for k, start in enumerate(LONG) if nodeid.startswith(start)), len(LONG))
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
@@ -27,6 +65,7 @@ def pytest_xdist_make_scheduler(config, log):
             file, _, test = nodeid.partition("::")
             return file + test.partition("[")[2] if file in BY_PARAMETER else file
 
+    config.option.loadscopereorder = False  # files come in the order of their tests
     return Together(config, log)
 
 
@@ -119,21 +158,26 @@ def output(*command, folder, path=()):
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The path of the wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index")
-    output(*pip, "-w", folder, ROOT, folder=folder)
-    (path,) = folder.glob("*.whl")
+def archives(tmp_path_factory):
+    """A folder with what this checkout is packed into: a wheel and a source archive."""
+    folder = tmp_path_factory.mktemp("archives")
+    output(sys.executable, "-m", "hatchling", "build", "-d", folder, folder=ROOT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(archives):
+    """The path of the wheel."""
+    (path,) = archives.glob("*.whl")
     return path
 
 
 @pytest.fixture(scope="session")
 def installed(wheel, tmp_path_factory):
-    """A folder that holds the installed wheel and nothing else."""
+    """A folder that holds what the wheel installs and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
-    pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", folder)
-    output(*pip, wheel, folder=folder)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
     return folder
 
 

@@ -1,6 +1,6 @@
 """A course folder for nbgrader in a temporary place, and what comes out of it.
 
-``plain_scores`` does without nbgrader: for questions that need many runs, and no damage.
+``prepared`` and ``scores`` do without nbgrader: for questions that need many runs.
 """
 
 import ast
@@ -14,8 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nbgrader.api import Gradebook
-
 from dipcourse.assignment import board
 from tools import assignments, notebooks
 
@@ -26,6 +24,7 @@ ENTRY = re.compile(
     r"```python\n(?P<code>.*?)\n```$",
     re.MULTILINE | re.DOTALL,
 )
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MULTILINE | re.DOTALL)
 
 
 class Course:
@@ -80,6 +79,8 @@ class Course:
             }
 
     def gradebook(self):
+        from nbgrader.api import Gradebook  # takes seconds, which ``fresh`` can do without
+
         return Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}")
 
 
@@ -120,25 +121,39 @@ def points(notebook):
     return {cell.id: assignments.points(cell) for cell in graded}
 
 
-def plain_scores(notebook, answers, only=(), names=()):
-    """{test cell: points, or what it raised} of a notebook with these answers, without nbgrader.
+def stub(cell):
+    """The source of a task without its solution, as students get it."""
+    return SOLUTION.sub(r"\1raise NotImplementedError\n", cell.source)
 
-    The cells run as in a grader's kernel, in order and in one name space, which begins with
-    ``names``; those to look at and to hand in are left out. ``only``: these test cells alone.
+
+def prepared(notebook, names=()):
+    """The name space of a notebook, with ``names``, in which all but the tests has run once.
+
+    No task is answered. The cells to look at and to hand in are left out.
     """
-    space, scores, strict = {"__name__": "notebook", **dict(names)}, {}, board.strict
+    space = {"__name__": "notebook", **dict(names)}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not cell.id.startswith(("test-", "try-", "hand-in")):
+            run_plainly(cell, space, stub(cell))
+    return space
+
+
+def scores(notebook, space, answers, tests):
+    """{test cell: points, or what it raised} of some tests, with answers in a prepared space.
+
+    The cells run in order, as a grader's kernel runs them, in a copy of the space.
+    """
+    space, found, strict = dict(space), {}, board.strict
     board.strict = True
     try:
-        for cell in answered(notebook, answers).cells:
-            if cell.cell_type != "code" or cell.id.startswith(("try-", "hand-in")):
-                continue
-            if assignments.kind(cell) != "test":
-                run_plainly(cell, space)
-            elif not only or cell.id in only:
-                scores[cell.id] = _score(cell, space)
+        for cell in notebook.cells:
+            if cell.id in answers:
+                run_plainly(cell, space, answers[cell.id])
+            elif cell.id in tests:
+                found[cell.id] = _score(cell, space)
     finally:
         board.strict = strict
-    return scores
+    return found
 
 
 def _score(cell, space):
@@ -150,9 +165,13 @@ def _score(cell, space):
     return assignments.points(cell) if value is None else value
 
 
-def run_plainly(cell, space):
-    """Execute a code cell; return the value of its last line, if it is a number, and its output."""
-    tree, last = ast.parse(re.sub(r"%pip.*", "pass", cell.source)), None
+def run_plainly(cell, space, source=None):
+    """Execute a code cell, or another source for it.
+
+    Returns:
+        The value of its last line, if it is a number, and its output.
+    """
+    tree, last = ast.parse(re.sub(r"%pip.*", "pass", source or cell.source)), None
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = ast.Expression(tree.body.pop().value)
     with contextlib.redirect_stdout(io.StringIO()) as said:

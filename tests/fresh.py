@@ -1,8 +1,9 @@
 """What is graded without nbgrader: many answers quickly, and what submit_check would say.
 
-A new process imports torch once and does the work in forks: a second for each.
+A new process imports torch and runs the set-up of a notebook once. It does the work in forks.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -12,58 +13,66 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest import mock
 
-from course import ROOT, plain_scores
+import torch
+from course import ROOT, prepared, scores
 
+from dipcourse import fit
 from dipcourse.grading import ENVIRONMENT
 from dipcourse.handin import fresh as fresh_start
 from dipcourse.handin import ipynb
 from tools import assignments, notebooks
 
-START = "import sys, fresh; fresh.{}(sys.argv[1:])"
+START = "import sys, fresh; fresh.work(sys.argv[1:])"
+GRADING = {"NBGRADER_EXECUTION": "autograde"}
 
 
-def plainly(source, answers):
-    """Scores without nbgrader.
+def tried(source, tries, files=(), shown=()):
+    """What the tests say to many answers, and submit_check's run to whole notebooks.
 
     Args:
-        source: path of the notebook with solutions and hidden tests.
-        answers: list of {cell: source}.
+        source: path of the notebook with solutions and hidden tests, for tries.
+        tries: list of (task, code, test cells): in each the other tasks are not answered. Of the
+            first the tests' own fits are kept for the others: it should come to the dear ones.
+        files: notebooks to run from a fresh start, without the cells to look at …
+        shown: … and with them.
 
     Returns:
-        List of {test cell: points, or [name, words] of what it raised}.
+        List of {test cell: points, or [name, words] of what it raised}; and for files and shown
+        {path: {"errors": …, "results": …, "stderr": …}, or None if the run ended early}.
     """
     with tempfile.TemporaryDirectory() as folder:
-        tasks = [Path(folder) / str(number) for number in range(len(answers))]
-        for task, answer in zip(tasks, answers, strict=True):
-            task.write_text(json.dumps(answer), encoding="utf-8")
-        environment = ENVIRONMENT | {"NBGRADER_EXECUTION": "autograde"}
-        assert new_process(grade, [source, *tasks], folder, environment).wait() == 0
-        return [json.loads(answer_of(task).read_text("utf-8")) for task in tasks]
-
-
-def fresh(files):
-    """What submit_check's run says about notebooks: {path: {"errors": …, "results": …} or None}."""
-    said = {}
-    with tempfile.TemporaryDirectory() as folder:
-        tasks = {}
-        for number, file in enumerate(files):
-            notebook = ipynb.read(file) or {"cells": []}
-            cells = [c for c in ipynb.code_cells(notebook) if not c[0].startswith("try-")]  # slow
-            tasks[file] = Path(folder) / str(number)
-            tasks[file].write_text(json.dumps(cells), encoding="utf-8")
-        environment = fresh_start.environment(folder) | {
-            "OMP_NUM_THREADS": "1",
-            "DIPCOURSE_SCALE": "smoke",
+        place = Path(folder)
+        fresh_runs = {
+            file: written(place / f"fresh{number}", code_cells(file, file in shown))
+            for number, file in enumerate([*files, *shown])
         }
-        halves = [list(tasks.values())[half::2] for half in range(2)]
-        processes = [new_process(run_cells, half, folder, environment) for half in halves]
-        for process in processes:
-            assert process.wait() == 0
-        for file, task in tasks.items():
-            answer = answer_of(task)
-            said[file] = json.loads(answer.read_text("utf-8")) if answer.exists() else None
-    return said
+        graded = [written(place / f"try{number}", one) for number, one in enumerate(tries)]
+        paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
+        environment = ENVIRONMENT | fresh_start.environment(folder)
+        process = subprocess.run(
+            [sys.executable, "-c", START, str(source), folder],
+            cwd=folder,
+            env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.returncode == 0
+        answers = [json.loads(answer_of(task).read_text("utf-8")) for task in graded]
+        return answers, {file: run_said(task) for file, task in fresh_runs.items()}
+
+
+def code_cells(file: Path, shown: bool) -> list:
+    """The code cells of a notebook's file, with those to look at or without, which is faster."""
+    notebook = ipynb.read(file) or {"cells": []}
+    return [one for one in ipynb.code_cells(notebook) if shown or not one[0].startswith("try-")]
+
+
+def written(file: Path, task: object) -> Path:
+    """The file, with a task for the new process."""
+    file.with_suffix(".task").write_text(json.dumps(task), encoding="utf-8")
+    return file.with_suffix(".task")
 
 
 def answer_of(task: Path) -> Path:
@@ -71,60 +80,113 @@ def answer_of(task: Path) -> Path:
     return task.with_suffix(".answer")
 
 
-def new_process(
-    function: Callable[[list[str]], None],
-    arguments: Iterable[str | Path],
-    folder: str,
-    environment: dict[str, str],
-) -> subprocess.Popen:
-    """Start a function of this module, with a list of words, in a new process."""
-    places = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
-        [sys.executable, "-c", START.format(function.__name__), *map(str, arguments)],
-        cwd=folder,
-        env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(places)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+def run_said(task: Path) -> dict | None:
+    """What a run from a fresh start said, if it came to an end."""
+    if not answer_of(task).exists():
+        return None
+    said = json.loads(answer_of(task).read_text("utf-8"))
+    return said | {"stderr": task.with_suffix(".stderr").read_text("utf-8")}
 
 
-def grade(arguments: list[str]) -> None:
-    """What nbgrader would find: ``plain_scores`` of a source with the answers in each file."""
-    source = notebooks.read(Path(arguments[0]))
-
-    def one(task: Path) -> None:
-        scores = plain_scores(source, json.loads(task.read_text("utf-8")))
-        said = {
-            cell: [type(score).__name__, str(score)] if isinstance(score, Exception) else score
-            for cell, score in scores.items()
-        }
-        answer_of(task).write_text(json.dumps(said), "utf-8")
-
-    in_forks(one, arguments[1:], seconds=300)
+# ---- in the new process
 
 
-def run_cells(tasks: list[str]) -> None:
-    """The run from a fresh start that submit_check makes, of the cells in each file."""
+def work(arguments: list[str]) -> None:
+    """Do the tasks in a folder, from a fresh start first, while there is one."""
     import torch._dynamo  # noqa: F401
 
-    from dipcourse import assignment, degrade, fit, images, metrics, nets, priors, show  # noqa: F401
+    from dipcourse import assignment, degrade, images, metrics, nets, priors, show  # noqa: F401
 
-    def one(task: Path) -> None:
-        sys.argv = ["", str(task), str(answer_of(task))]
-        exec(fresh_start.CODE, {"__name__": "fresh"})
+    source, folder = map(Path, arguments)
+    in_forks(run_cells, sorted(folder.glob("fresh*.task")), seconds=60)
+    tries = sorted(folder.glob("try*.task"), key=lambda task: int(task.stem.removeprefix("try")))
+    if tries:
+        os.environ.update(GRADING)
+        with fits_kept():
+            grade_all(notebooks.read(source), tries)
 
-    in_forks(one, tasks, seconds=60)
+
+def run_cells(task: Path) -> None:
+    """The run from a fresh start that submit_check makes, of the cells in a file."""
+    with open(task.with_suffix(".stderr"), "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 2)
+    sys.argv = ["", str(task), str(answer_of(task))]
+    exec(fresh_start.CODE, {"__name__": "fresh"})
 
 
-def in_forks(one: Callable[[Path], None], tasks: list[str], seconds: int) -> None:
+def grade_all(notebook, tries: list[Path]) -> None:
+    """What nbgrader would find: ``scores`` of a source with the answers in each file."""
+    space = prepared(notebook)
+
+    def grade(file: Path) -> None:
+        task, code, tests = json.loads(file.read_text("utf-8"))
+        said = {
+            cell: [type(score).__name__, str(score)] if isinstance(score, Exception) else score
+            for cell, score in scores(notebook, space, {task: code}, tests).items()
+        }
+        answer_of(file).write_text(json.dumps(said), "utf-8")
+
+    grade(tries[0])
+    in_forks(grade, tries[1:], seconds=300)
+
+
+def in_forks(one: Callable[[Path], None], tasks: Iterable[Path], seconds: int) -> None:
     """Do each task in a fork of this process, which may take so long."""
     for task in tasks:
         child = os.fork()
         if child == 0:
             signal.alarm(seconds)
-            one(Path(task))
+            one(task)
             os._exit(0)
         os.waitpid(child, 0)
+
+
+def fits_kept():
+    """A block in which a stepper that is made again shows what it showed before."""
+    return mock.patch.object(fit, "Stepper", Films(fit.Stepper))
+
+
+class Films:
+    """Makes steppers for test cells; the outputs of a fit that was made before are shown again.
+
+    What a test fits itself is the same for all answers, and most of the time that they take.
+    """
+
+    def __init__(self, stepper: type) -> None:
+        self.__wrapped__ = stepper  # an answer that uses it is still found out
+        self.films: dict[str, tuple[fit.Stepper, list[torch.Tensor]]] = {}
+
+    def __call__(self, net, z, y, operator, **settings):
+        if "frames" in settings:  # of ``fit.fit``, whose history is wanted
+            return self.__wrapped__(net, z, y, operator, **settings)
+        given = [*net.state_dict().values(), z, y, *settings.values()]
+        tensors = [value.numpy().tobytes() for value in given if isinstance(value, torch.Tensor)]
+        plain = {k: v for k, v in settings.items() if not isinstance(v, torch.Tensor)}
+        words = repr((net, operator, plain)).encode()
+        key = hashlib.sha256(words + b"".join(tensors)).hexdigest()
+        if key not in self.films:
+            self.films[key] = self.__wrapped__(net, z, y, operator, **settings), []
+        return Film(*self.films[key])
+
+
+class Film:
+    """A stepper that looks its outputs up, as far as they are known."""
+
+    def __init__(self, stepper: fit.Stepper, outputs: list[torch.Tensor]) -> None:
+        self.stepper, self.outputs, self.k = stepper, outputs, 0
+
+    def step(self) -> None:
+        if self.k == len(self.outputs):
+            self.stepper.step()
+            self.outputs.append(self.stepper.output)
+        self.k += 1
+
+    @property
+    def output(self) -> torch.Tensor:
+        return self.outputs[self.k - 1].clone()
+
+
+# ---- the comparison
 
 
 def in_hidden(error):
@@ -133,20 +195,23 @@ def in_hidden(error):
     return re.search(r"> *\d+ *@assignment\.hidden", trace) is not None
 
 
-def disagreements(course, name, students):
+def disagreements(course, name, said, given):
     """Where the visible tests of a fresh run and the graded cells differ, as lines.
 
     A test that passes in the fresh run may cost points only by its hidden part; one that fails
     there has none.
+
+    Args:
+        said: {student: what ``tried`` says of the notebook, or None}.
+        given: {student: {test cell: points}}.
     """
-    files = {s: course.folder / "submitted" / s / name / f"{name}.ipynb" for s in students}
-    said, scores, lines = fresh(files.values()), course.scores(name), []
-    for student, file in files.items():
-        results = (said[file] or {"results": {}})["results"]
+    lines = []
+    for student, run in said.items():
+        results = (run or {"results": {}})["results"]
         for cell in course.graded(student, name).cells:
             if assignments.kind(cell) != "test":
                 continue
-            score = scores[student][cell.id]
+            score = given[student][cell.id]
             errors = [output for output in cell.outputs if output.output_type == "error"]
             hidden = any(in_hidden(error) for error in errors)
             for title in re.findall(r'^@assignment.visible\("(.*)"\)', cell.source, re.MULTILINE):

@@ -1,15 +1,15 @@
 """The book: pages that need no network, and a failing lesson that is named and stops nothing."""
 
 import base64
+import importlib
 import io
 import itertools
-import os
 import re
-import subprocess
-import sys
 import threading
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +20,10 @@ from tools import book, notebooks, reference
 from tools.execute import Run
 from tools.mathml import mathml
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")  # myst_parser, Sphinx
+pytestmark = [  # of myst_parser and Sphinx, about themselves
+    pytest.mark.filterwarnings("ignore:.*MystReferenceResolver"),
+    pytest.mark.filterwarnings("ignore:The mapping interface for autodoc"),
+]
 
 FORMULA = r"""# 00 · A lesson
 
@@ -38,7 +41,8 @@ $$\sum_{i,j} \sqrt{(x_{i+1,j} - x_{i,j})^2 + \varepsilon^2}, \quad \hat{x} = f_{
 |---|---|
 | $\lVert x \rVert_1$ | costs `$5` |
 
-[next](01_b.ipynb), [absent](02_c.ipynb), [all](../README.md#lessons), [help](../CONTRIBUTING.md)
+[next](01_total_variation.ipynb), [absent](02_c.ipynb), [all](../README.md#lessons),
+[help](../CONTRIBUTING.md)
 
 ## A question
 
@@ -80,7 +84,7 @@ COMPARE = "player.compare(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A book of two lessons, the second of which fails: (finished process, its folder)."""
+    """A book of two lessons, the second of which fails: (what was said, its folder)."""
     folder = tmp_path_factory.mktemp("lessons")
     good = [new_markdown_cell(FORMULA, id="title")]
     for i, source in enumerate([PROGRESS, SLIDER, PICTURE, PLAYER, COMPARE]):
@@ -91,18 +95,15 @@ def made(tmp_path_factory):
         new_code_cell("raise ValueError('on purpose')", id="the-failure"),
         new_code_cell("print('never')", id="after"),
     ]
-    for name, cells in {"01_b": bad, "00_a": good}.items():
+    for name, cells in {"01_total_variation": bad, "00_a": good}.items():
         text = notebooks.written(new_notebook(cells=cells, metadata=notebooks.METADATA))
         (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "tools.book", "--scale", "smoke", "--into", folder / "book"]
-    process = subprocess.run(
-        [*command, folder / "01_b.ipynb", folder / "00_a.ipynb"],
-        cwd=notebooks.ROOT,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        text=True,
-    )
-    return process, folder / "book"
+    out, err = io.StringIO(), io.StringIO()
+    paths = [str(folder / f"{name}.ipynb") for name in ("01_total_variation", "00_a")]
+    with redirect_stdout(out), redirect_stderr(err):
+        code = book.main(["--scale", "smoke", "--into", str(folder / "book"), *paths])
+    said = SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+    return said, folder / "book"
 
 
 @pytest.fixture
@@ -132,24 +133,15 @@ def words(page):
 
 
 def test_the_failing_lesson_is_named_and_stops_nothing(made):
-    process, folder = made
-    assert process.returncode == 1, process.stderr
-    assert re.search(r"01_b .*FAILED in cell the-failure\n +ValueError: on purpose", process.stdout)
-    assert re.search(r"00_a .* s +ok", process.stdout)
-    assert "WARNING" not in process.stderr
-    text = re.sub("<[^>]+>", "", (folder / "01_b.html").read_text("utf-8"))
+    said, folder = made
+    assert said.code == 1
+    failure = r"01_total_variation .*FAILED in cell the-failure\n +ValueError: on purpose"
+    assert re.search(failure, said.out)
+    assert re.search(r"00_a .* s +ok", said.out)
+    assert "WARNING" not in said.err
+    text = re.sub("<[^>]+>", "", (folder / "01_total_variation.html").read_text("utf-8"))
     assert "ValueError: on purpose" in text
     assert text.count("never") == 1  # in the code, not as its output
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("name", ["index", "00_a", "01_b", "search"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_request_nothing_and_follow_the_theme(made, open_page, name, scheme):
-    page = open_page(made[1] / f"{name}.html", color_scheme=scheme)
-    page.wait_for_timeout(300)
-    assert page.requests == []
-    assert is_dark(page) == (scheme == "dark")
 
 
 def is_dark(page):
@@ -300,10 +292,13 @@ def test_the_start_page_says_what_the_readme_says():
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", ["index", "00_a", "01_b", "search"])
+@pytest.mark.parametrize("name", ["index", "00_a", "01_total_variation", "search"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(made, open_page, name, scheme):
+def test_pages_request_nothing_follow_the_theme_and_are_accessible(made, open_page, name, scheme):
     page = open_page(made[1] / f"{name}.html", color_scheme=scheme)
+    page.wait_for_timeout(300)
+    assert page.requests == []
+    assert is_dark(page) == (scheme == "dark")
     assert page.locator("html").get_attribute("lang") == "en"
     levels = page.get_by_role("heading").evaluate_all("all => all.map(h => Number(h.tagName[1]))")
     assert levels[0] == 1
@@ -346,7 +341,7 @@ FAINT = """() => {
 
 def test_times_are_quoted(tmp_path, monkeypatch):
     saved = {}
-    monkeypatch.setattr(book.claims, "save", saved.update)
+    monkeypatch.setattr(book.quoting, "save", saved.update)
     book.record({tmp_path / "03_x.ipynb": Run(171.3)}, "laptop")
     assert saved["lesson03-time"]["text"] == "2.9 min"
     assert saved["lesson03-time"]["values"] == [171.3]
@@ -400,9 +395,44 @@ def test_the_lessons_make_pages_without_a_complaint(tmp_path, capsys):
         (tmp_path / path.name).write_text(notebooks.written(notebook), encoding="utf-8")
     start = book.start_page(dict.fromkeys(lessons, Run(1)), "laptop")
     (tmp_path / "index.md").write_text(start, encoding="utf-8")
-    reference.write(tmp_path)
+    (tmp_path / "package.md").write_text("# The package\n", encoding="utf-8")
     assert book.render(tmp_path, tmp_path / "book"), capsys.readouterr().err
     for path in lessons:
         text = (tmp_path / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
         assert text.count("<h1") == 1
         assert ".ipynb" not in re.sub(r"https://[^\"\s]+", "", text)
+
+
+# ---- the reference of the package
+
+
+@pytest.fixture
+def pages(made):
+    """The reference, beside the lessons of this book: {name of the page: its HTML}."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in made[1].glob("package*.html")}
+
+
+@pytest.mark.parametrize("room", reference.ROOMS)
+def test_a_page_shows_every_function_of_its_room(pages, room):
+    for name, _ in reference.public(importlib.import_module(f"dipcourse.{room}")):
+        assert f'id="dipcourse.{room}.{name}"' in pages[f"package-{room}"]
+
+
+def test_lessons_of_the_book_are_linked_there_and_others_in_the_repository(pages):
+    page = pages["package-priors"]
+    assert 'href="01_total_variation.html"' in page
+    assert f'href="{book.repository()}/lessons/02_' in pages["package-nets"]
+    assert f'href="{book.repository()}/assignments/a1_' in pages["package-assignment"]
+
+
+def test_what_a_function_returns_is_whole(pages):
+    """Its first words, before a colon, are not taken for a type."""
+    assert (
+        "An interrupt (Ctrl-C, the stop button) stops this fit alone: what" in pages["package-fit"]
+    )
+
+
+def test_the_settings_of_a_fit_stand_in_its_help(pages):
+    help_ = pages["package-fit"].partition('id="dipcourse.fit.fit"')[2]
+    help_ = help_.partition('id="dipcourse.fit.')[0]  # the next one
+    assert "standard deviation of fresh normal noise" in help_

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import tarfile
 import tomllib
 import zipfile
@@ -34,28 +33,11 @@ def test_wheel_holds_the_package_the_images_and_the_licences(wheel):
     }
 
 
-def test_source_archive_holds_the_recordings(tmp_path):
-    output(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, folder=ROOT)
-    (path,) = tmp_path.glob("*.tar.gz")
+def test_source_archive_holds_the_recordings(archives):
+    (path,) = archives.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = set(archive.getnames())
     assert recordings(f"{path.name.removesuffix('.tar.gz')}/dipcourse/_recordings/") <= names
-
-
-LOAD_ALL = """
-import dipcourse
-from dipcourse import images
-print(dipcourse.__file__)
-print(images.folder())
-print(*[tuple(images.load(name, size=32).shape[2:]) for name in images.PHOTOS], sep=";")
-"""
-
-
-def test_images_load_without_a_checkout(installed, tmp_path):
-    lines = output(sys.executable, "-c", LOAD_ALL, folder=tmp_path, path=[installed]).splitlines()
-    assert Path(lines[0]).is_relative_to(installed)
-    assert Path(lines[1]) == installed / "dipcourse" / "_images"
-    assert set(lines[2].split(";")) == {"(32, 32)"}
 
 
 def test_base_dependencies_are_lower_bounds():
@@ -86,17 +68,39 @@ def test_installing_in_colab_changes_nothing_else(colab, wheel, tmp_path):
     assert line == f"Would install dipcourse-{PROJECT['version']}"
 
 
-IMPORT_ALL = """
-import importlib, pkgutil, dipcourse
-for module in pkgutil.iter_modules(dipcourse.__path__):
-    importlib.import_module(f"dipcourse.{module.name}")
-    print(module.name)
+LOAD_ALL = """
+import importlib, json, pkgutil, sys, dipcourse
+modules = [module.name for module in pkgutil.iter_modules(dipcourse.__path__)]
+for name in modules:
+    importlib.import_module(f"dipcourse.{name}")
+from dipcourse import images
+print(json.dumps({
+    "modules": modules,
+    "pyplot": "matplotlib.pyplot" in sys.modules,
+    "places": [dipcourse.__file__, str(images.folder())],
+    "sizes": [tuple(images.load(name, size=32).shape[2:]) for name in images.PHOTOS],
+}))
 """
 
 
-def test_every_module_imports_in_colab(colab, installed, tmp_path):
-    modules = output(colab, "-c", IMPORT_ALL, folder=tmp_path, path=[installed]).split()
-    assert {"fit", "player", "live", "show"} <= set(modules)
+@pytest.fixture(scope="module")
+def loaded(colab, installed, tmp_path_factory):
+    """What a process says that has imported all and loaded all images, without a checkout."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    return json.loads(output(colab, "-c", LOAD_ALL, folder=folder, path=[installed]))
+
+
+def test_every_module_imports_in_colab(loaded):
+    assert {"fit", "player", "live", "show"} <= set(loaded["modules"])
+    assert not loaded["pyplot"]  # whose figures a notebook would show a second time
+
+
+def test_images_load_without_a_checkout(loaded, installed):
+    package, folder = map(Path, loaded["places"])
+    assert package.is_relative_to(installed)
+    assert folder == installed / "dipcourse" / "_images"
+    assert loaded["sizes"]
+    assert {tuple(size) for size in loaded["sizes"]} == {(32, 32)}
 
 
 RUN_LESSON = """

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dipcourse import baselines, degrade, images, metrics, presets, recordings, show
+from dipcourse import baselines, degrade, fit, images, metrics, presets, recordings, show
 from tools import lesson_code
 from tools.measured.lesson06 import studies as study
 
@@ -133,7 +133,7 @@ def test_fits_side_by_side_are_those_that_the_claims_measure(lesson):
     names = lesson("build-dip")
     y, A = names["y"], names["A"]
     plans = {lr: names["plan_dip"](y, A, small, seed=1, steps=4, lr=lr) for lr in (0.01, 0.001)}
-    for lr, history in names["fit_all"](plans).items():
+    for lr, history in fit.side_by_side(plans, progress=False).items():
         quiet = {"progress": False, "threads": 1}
         alone = names["dip"](y, A, small, seed=1, steps=4, lr=lr, **quiet)
         assert torch.equal(history.final, alone.final)

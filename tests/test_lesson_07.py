@@ -109,7 +109,7 @@ def test_fits_side_by_side_are_those_that_the_claims_measure():
     """The claims fit with ``denoise``, one after the other."""
     given = {"y": Y, "left_out": LEFT_OUT, "WINDOW": 4, "history": history()}
     names = lesson("build-denoise", "build-decoder", "build-tv-prior", "run-without", **given)
-    unet, with_tv, small, _ = names["without"].values()
+    unet, _, small, with_tv = names["without"].values()
     assert unet is names["history"]
     alone = names["denoise"](Y, prior=names["tv_prior"], threads=1)
     assert torch.equal(with_tv.frames, alone.frames)

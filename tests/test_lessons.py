@@ -6,20 +6,26 @@ and last what readers do: write a step, paint, vote, and run some cells again.
 
 Once more means from the last cell to the first: so each cell meets what all later ones have left
 behind, which would be made anew in time if they ran from the top. It has to show the same text,
-numbers and pictures.
+numbers and pictures. A fit that is the same again is looked up (tests/remembered.py).
 """
 
 import copy
 import itertools
 import re
+import sys
 
 import pytest
+import remembered
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from dipcourse import degrade, fit, nets
+from dipcourse.fit import together
 from tools import notebooks
 from tools.execute import execute, printed
 
 LESSONS = notebooks.lessons()
+REMEMBER = f"__import__('runpy').run_path({remembered.__file__!r})['remember']()"
 OPEN, WRONG, RIGHT = "⬜", "❌", "✅"
 PROGRESS = re.compile(r"\r[^\n]*\n?")
 EVER_NEW = re.compile(r"\b[0-9a-f]{32}\b|\b0x[0-9a-f]+|\b\d+(\.\d+)? s\b")  # ids and times
@@ -248,6 +254,7 @@ def test_lesson_runs_as_is_answered_again_and_by_readers(path):
     number = path.name[:2]
     lesson = notebooks.read(path)
     notebook = everything(lesson, PROBES.get(number, {}), READERS.get(number, []))
+    notebook.cells.insert(0, new_code_cell(REMEMBER, id="remember"))
     run = execute(notebook, path.parent, "smoke", timeout=120)
     assert complaints(notebook, run) == []
 
@@ -345,3 +352,58 @@ def test_what_a_reader_meets_is_named(tmp_path):
         "-3\n",
         "1\n",
     )
+
+
+def test_a_fit_is_looked_up_only_if_all_of_it_is_the_same():
+    made = []
+
+    def make(*arguments, **settings):
+        made.append(settings)
+        return fit.fit(*arguments, **settings)
+
+    asked = remembered.looked_up(make)
+
+    def fitted(start=0.0, y=0.5, **settings):
+        net, y = nets.PixelImage(torch.full((1, 1, 8, 8), start)), torch.full((1, 1, 8, 8), y)
+        history = asked(net, None, y, degrade.Identity(), steps=3, progress=False, **settings)
+        assert torch.equal(history.final, net(None))
+        return history
+
+    first, again = fitted(), fitted()
+    assert len(made) == 1
+    assert (first.loss == again.loss).all()
+    for other in ({"start": 0.1}, {"y": 0.6}, {"lr": 0.1}):
+        assert fitted(**other).loss[-1] != first.loss[-1]
+    assert len(made) == 4
+    for _ in range(2):
+        fitted(prior=lambda x: 0 * x.sum())  # what it reads may have changed
+    assert len(made) == 6
+
+
+def test_a_plan_is_looked_up_only_if_all_of_it_is_the_same(monkeypatch):
+    made, make = [], together._make
+
+    def counted(plan, *signals):
+        made.append(plan)
+        return make(plan, *signals)
+
+    monkeypatch.setattr(together, "_make", remembered.plans_looked_up(counted))
+
+    def fitted(**settings):
+        net, y = nets.PixelImage(torch.zeros(1, 1, 8, 8)), torch.full((1, 1, 8, 8), 0.5)
+        plan = fit.plan(net, None, y, degrade.Identity(), steps=3, **settings)
+        (history,) = fit.side_by_side([plan], progress=False)
+        assert torch.equal(history.final, net(None))
+        return history
+
+    assert (fitted().loss == fitted().loss).all()
+    assert len(made) == 1
+    fitted(lr=0.1)
+    assert len(made) == 2
+
+
+def test_a_fit_with_a_notebooks_own_code_is_not_looked_up(monkeypatch):
+    assert remembered.by_value(fit.fit) is not None
+    own = type("Own", (nets.PixelImage,), {"__module__": "__main__"})
+    monkeypatch.setattr(sys.modules["__main__"], "Own", own, raising=False)
+    assert remembered.by_value(own(torch.zeros(1, 1, 8, 8))) is None

@@ -1,9 +1,11 @@
+import json
+import re
+import subprocess
 import sys
-import textwrap
 
 import pytest
 import torch
-from conftest import ROOT, output
+from conftest import ROOT
 from torch import nn
 
 from dipcourse import nets, presets
@@ -55,94 +57,116 @@ def test_every_preset_fits_into_its_machine(task, scale, limit):
     assert machine.memory_needed(net, z, frames=60) < limit
 
 
-FITS = {  # name: picture's side, steps, prior, network
-    "many steps and frames": (512, 300, None, "nets.PixelImage(torch.zeros_like(y)), None"),
-    "prior": (1024, 9, "priors.total_variation", "nets.PixelImage(torch.zeros_like(y)), None"),
-    "network": (384, 3, None, "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 384, 384)"),
+# ---- what a process takes
+
+#: Imports everything once, and lets a process of its own run each of the codes that it reads.
+FORKS = """
+import json, os, sys
+from resource import RUSAGE_SELF, getrusage
+from statistics import median
+import psutil, torch
+from dipcourse import degrade, fit, nets, priors
+from dipcourse.fit import machine
+for name, code in json.load(sys.stdin).items():
+    print(f"\\n{name}: ", end="", flush=True)
+    if not (child := os.fork()):
+        exec(code)
+        sys.exit()
+    os.waitpid(child, 0)
+"""
+ESTIMATE = """
+def used(line):
+    status = dict(line.split(":") for line in open("/proc/self/status"))
+    return 1024 * int(status[line].split()[0])
+
+def run(net, z, y, steps, prior=None):
+    fit.fit(net, z, y, degrade.Identity(), steps=steps, prior=prior,
+            precision="float32", device="cpu", progress=False)
+
+y = torch.rand(1, 3, 16, 16)
+run(nets.UNet(8, 3, (8,)), nets.fixed_input(8, 16, 16), y, 2)  # libraries take some
+y = torch.rand(1, 3, {side}, {side})
+net, z = {net_and_z}
+before = used("VmRSS")
+want = machine.memory_needed(net, z, "float32", min({steps}, 60), {prior} is not None)
+run(net, z, y, {steps}, {prior})
+print(want / (used("VmHWM") - before))
+"""
+PIXELS = "nets.PixelImage(torch.zeros_like(y)), None"
+UNET = "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 384, 384)"
+FITS = {
+    "many steps and frames": {"side": 512, "steps": 120, "prior": None, "net_and_z": PIXELS},
+    "prior": {"side": 1024, "steps": 9, "prior": "priors.total_variation", "net_and_z": PIXELS},
+    "network": {"side": 384, "steps": 3, "prior": None, "net_and_z": UNET},
 }
+STEPS = """
+def faults():
+    before = getrusage(RUSAGE_SELF).ru_minflt
+    stepper.step()
+    return getrusage(RUSAGE_SELF).ru_minflt - before
+
+y = torch.rand(1, 3, 2048, 2048)  # 50 MB: more than glibc keeps of itself
+stepper = fit.Stepper(nets.PixelImage(y), None, y, degrade.Identity())
+print(median(faults() for _ in range(11)))  # the heap grows in a few of the first steps
+"""
+HANDED_BACK = """
+def used():
+    return psutil.Process().memory_info().rss
+
+def require():
+    net, z = torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8)
+    machine.require_memory(net, z, "float32", "cpu")
+
+machine.keep_freed_memory()
+large = torch.ones(100_000_000)
+above = torch.ones(1_000)
+del large
+require()
+held = used()
+machine.free_memory = lambda device: 0 if used() > held - 300_000_000 else 1e9
+require()
+print(held - used())
+"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.fixture(scope="module")
+def measured():
+    """A function of a name: what the fit of FITS, STEPS or HANDED_BACK prints."""
+    if sys.platform != "linux":
+        pytest.skip("reads /proc, and is about glibc")
+    codes = {name: ESTIMATE.format(**what) for name, what in FITS.items()}
+    codes |= {"steps": STEPS, "handed back": HANDED_BACK}
+    process = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        input=json.dumps(codes),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    printed = dict(re.findall(r"^(.+): (\S+)$", process.stdout, re.MULTILINE))
+
+    def value(name):
+        assert name in printed, process.stderr
+        return float(printed[name])
+
+    return value
+
+
 @pytest.mark.parametrize("name", FITS)
-def test_the_estimate_is_near_what_a_fit_takes(name):
-    side, steps, prior, net_and_z = FITS[name]
-    code = f"""
-        import torch
-        from dipcourse import degrade, fit, nets, priors
-        from dipcourse.fit import machine
-
-        def used(line):
-            status = dict(line.split(":") for line in open("/proc/self/status"))
-            return 1024 * int(status[line].split()[0])
-
-        def run(net, z, y, steps):
-            fit.fit(net, z, y, degrade.Identity(), steps=steps, prior={prior},
-                    precision="float32", device="cpu", progress=False)
-
-        y = torch.rand(1, 3, 16, 16)
-        run(nets.UNet(8, 3, (8,)), nets.fixed_input(8, 16, 16), y, 2)  # libraries take some
-        y = torch.rand(1, 3, {side}, {side})
-        net, z = {net_and_z}
-        before = used("VmRSS")
-        want = machine.memory_needed(net, z, "float32", min({steps}, 60), {bool(prior)})
-        run(net, z, y, {steps})
-        print(want / (used("VmHWM") - before))
-    """
-    assert 0.7 < float(printed(code)) < 1.6
+def test_the_estimate_is_near_what_a_fit_takes(measured, name):
+    assert 0.7 < measured(name) < 1.6
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
-def test_a_step_takes_no_memory_anew():
-    code = """
-        from resource import RUSAGE_SELF, getrusage
-        from statistics import median
-
-        import torch
-        from dipcourse import degrade, fit, nets
-
-        def faults():
-            before = getrusage(RUSAGE_SELF).ru_minflt
-            stepper.step()
-            return getrusage(RUSAGE_SELF).ru_minflt - before
-
-        y = torch.rand(1, 3, 2048, 2048)  # 50 MB: more than glibc keeps of itself
-        stepper = fit.Stepper(nets.PixelImage(y), None, y, degrade.Identity())
-        print(median(faults() for _ in range(21)))  # the heap grows in a few of the first steps
-    """
+def test_a_step_takes_no_memory_anew(measured):
     pages_of_a_picture = 4 * 3 * 2048**2 / 4096
-    assert float(printed(code)) < pages_of_a_picture
+    assert measured("steps") < pages_of_a_picture
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
-def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed():
-    code = """
-        import psutil
-        import torch
-        from dipcourse.fit import machine
-
-        def used():
-            return psutil.Process().memory_info().rss
-
-        def require():
-            net, z = torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 8, 8)
-            machine.require_memory(net, z, "float32", "cpu")
-
-        machine.keep_freed_memory()
-        large = torch.ones(100_000_000)
-        above = torch.ones(1_000)
-        del large
-        require()
-        held = used()
-        machine.free_memory = lambda device: 0 if used() > held - 300_000_000 else 1e9
-        require()
-        print(held - used())
-    """
-    assert int(printed(code)) > 300_000_000
+def test_what_earlier_fits_keep_is_handed_back_when_it_is_needed(measured):
+    assert measured("handed back") > 300_000_000
 
 
-def printed(code):
-    """What a process of its own prints."""
-    return output(sys.executable, "-c", textwrap.dedent(code), folder=ROOT)
+# ---- what is free
 
 
 def container(folder, **files):

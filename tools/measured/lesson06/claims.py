@@ -3,7 +3,7 @@
 from functools import cache
 from itertools import pairwise
 
-from dipcourse import degrade, images, metrics, presets, recordings
+from dipcourse import degrade, fit, images, metrics, presets, recordings
 from tools import lesson_code
 from tools.measured.claims import claim, signed, spread
 from tools.measured.lesson06 import studies as study
@@ -159,7 +159,8 @@ def gains(seed):
     """The gains over bicubic at each factor, {name: dB}."""
     names = lesson_code.run("06", "build-enlarged", **study.LESSON | sweep())
     x = names["small_x"]
-    fits = names["fit_all"]({factor: names["plan_factor"](x, factor, seed) for factor in FACTORS})
+    plans = {factor: names["plan_factor"](x, factor, seed) for factor in FACTORS}
+    fits = fit.side_by_side(plans, progress=False)
     return [names["gains_over_bicubic"](x, factor, fits[factor].final) for factor in FACTORS]
 
 
