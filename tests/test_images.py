@@ -506,6 +506,8 @@ REFUSED = {
     **{f"baselines.{name} {argument}": call for (name, argument), call in BASELINES.items()},
     "fit.fit y": lambda: fit.fit(net(), None, GREY, A, steps=1),
     "fit.fit holdout": lambda: fit.fit(net(), None, X, A, steps=1, holdout=255 * UNIT_MASK),
+    "fit.plan y": lambda: fit.plan(net(), None, GREY, A, steps=1),
+    "fit.plan holdout": lambda: fit.plan(net(), None, X, A, steps=1, holdout=255 * UNIT_MASK),
     "fit.Stepper y": lambda: fit.Stepper(net(), None, GREY, A),
     "fit.Stepper holdout": lambda: fit.Stepper(net(), None, X, A, holdout=255 * UNIT_MASK),
     "nets.PixelImage start": lambda: nets.PixelImage(GREY),

@@ -158,3 +158,5 @@ def test_a_plan_is_checked_like_a_fit():
         planned(learning_rate=1)
     with pytest.raises(ValueError, match="steps"):
         planned(steps=0)
+    with pytest.raises(ValueError, match="lr=-1"):
+        planned(lr=-1.0)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dipcourse._numbers import whole
-from dipcourse.fit import machine
+from dipcourse.fit import data_term, demands, machine
 from dipcourse.fit.session import Session
 from dipcourse.fit.settings import named, takes_settings
 from dipcourse.fit.stepper import Stepper
@@ -64,7 +64,7 @@ def plan(
 
     Raises:
         TypeError: there is no setting of that name.
-        ValueError: no whole number of steps.
+        ValueError: what ``fit`` would refuse.
 
     Built in lesson 01 (used).
 
@@ -73,7 +73,9 @@ def plan(
     >>> plan(nets.PixelImage(torch.zeros_like(y)), None, y, degrade.Identity(), steps=5).steps
     5
     """
-    named(settings)
+    given = named(settings)
+    demands.require(net, z, y, operator, given)
+    data_term.split(operator, given.holdout, y)  # refuses a mask that does not fit
     return Plan(net, z, y, operator, whole("steps", steps, 1), frames, settings)
 
 
