@@ -1,10 +1,12 @@
 import inspect
+import re
 
 import numpy
 import pytest
 import torch
 
 from dipcourse import fit, presets
+from tools import notebooks
 from tools.measured.speed import presets as study_presets
 
 
@@ -86,3 +88,14 @@ def test_the_muon_step_has_about_the_same_size_in_every_direction(shape):
     sizes = torch.linalg.svdvals(study_presets.orthogonal(rows))
     assert (sizes > 0.3).all()
     assert (sizes < 1.3).all()
+
+
+@pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
+def test_no_lesson_reads_the_scale(path):
+    """It is the same lesson on every machine: pictures, networks and steps."""
+    for cell in notebooks.read(path).cells:
+        if cell.cell_type == "code":
+            found = re.findall(
+                r"current_scale|is_available|best_device|DIPCOURSE_SCALE", cell.source
+            )
+            assert found == [], cell.id
