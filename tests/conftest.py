@@ -33,11 +33,14 @@ LONG = (
     "tests/test_threads.py",
     "tests/test_together.py",
     "tests/test_gpu.py",
+    "tests/test_lesson_0",
     "tests/test_repository.py",
+    "tests/test_presets.py::test_every_candidate_of_the_study_can_be_fitted",
     "tests/test_images.py::test_memory_is_bounded",
     "tests/test_images.py::test_a_200_megapixel_picture_loads",
     "tests/test_assignment.py::test_guard_knows_every_module",
     "tests/test_fit.py::test_precision_follows_the_hardware",
+    "tests/test_fit.py::test_float16_differs_less_than_another_seed",
 )
 
 

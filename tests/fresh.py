@@ -3,6 +3,8 @@
 A new process imports torch and runs the set-up of a notebook once. It does the work in forks.
 """
 
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -28,25 +30,24 @@ START = "import sys, fresh; fresh.work(sys.argv[1:])"
 GRADING = {"NBGRADER_EXECUTION": "autograde"}
 
 
-def tried(source, tries, files=(), shown=()):
+def tried(source, tries, files):
     """What the tests say to many answers, and submit_check's run to whole notebooks.
 
     Args:
         source: path of the notebook with solutions and hidden tests, for tries.
         tries: list of (task, code, test cells): in each the other tasks are not answered. Of the
             first the tests' own fits are kept for the others: it should come to the dear ones.
-        files: notebooks to run from a fresh start, without the cells to look at …
-        shown: … and with them.
+        files: notebooks to run from a fresh start, without the cells to look at, which are slow.
 
     Returns:
-        List of {test cell: points, or [name, words] of what it raised}; and for files and shown
-        {path: {"errors": …, "results": …, "stderr": …}, or None if the run ended early}.
+        List of {test cell: points, or [name, words] of what it raised}; and {file:
+        {"errors": …, "results": …, "stderr": …}, or None if the run ended early}.
     """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         fresh_runs = {
-            file: written(place / f"fresh{number}", code_cells(file, file in shown))
-            for number, file in enumerate([*files, *shown])
+            file: written(place / f"fresh{number}", code_cells(file))
+            for number, file in enumerate(files)
         }
         graded = [written(place / f"try{number}", one) for number, one in enumerate(tries)]
         paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
@@ -63,10 +64,10 @@ def tried(source, tries, files=(), shown=()):
         return answers, {file: run_said(task) for file, task in fresh_runs.items()}
 
 
-def code_cells(file: Path, shown: bool) -> list:
-    """The code cells of a notebook's file, with those to look at or without, which is faster."""
+def code_cells(file: Path) -> list:
+    """The code cells of a notebook's file, without those to look at."""
     notebook = ipynb.read(file) or {"cells": []}
-    return [one for one in ipynb.code_cells(notebook) if shown or not one[0].startswith("try-")]
+    return [one for one in ipynb.code_cells(notebook) if not one[0].startswith("try-")]
 
 
 def written(file: Path, task: object) -> Path:
@@ -141,32 +142,57 @@ def in_forks(one: Callable[[Path], None], tasks: Iterable[Path], seconds: int) -
         os.waitpid(child, 0)
 
 
+@contextlib.contextmanager
 def fits_kept():
-    """A block in which a stepper that is made again shows what it showed before."""
-    return mock.patch.object(fit, "Stepper", Films(fit.Stepper))
+    """A block in which a fit that a test cell makes again is looked up.
 
-
-class Films:
-    """Makes steppers for test cells; the outputs of a fit that was made before are shown again.
-
-    What a test fits itself is the same for all answers, and most of the time that they take.
+    Many tests fit something of their own, the same for all answers, and for most of their time.
     """
+    keep_fits = mock.patch.object(fit, "fit", kept(fit.fit))
+    with keep_fits, mock.patch.object(fit, "Stepper", filmed(fit.Stepper)):
+        yield
 
-    def __init__(self, stepper: type) -> None:
-        self.__wrapped__ = stepper  # an answer that uses it is still found out
-        self.films: dict[str, tuple[fit.Stepper, list[torch.Tensor]]] = {}
 
-    def __call__(self, net, z, y, operator, **settings):
+def kept(make):
+    """``fit.fit``, which remembers histories: of networks that torch's own modules determine."""
+    histories = {}
+
+    @functools.wraps(make)  # an answer that uses it is still found out
+    def remembering(net, *given, **settings):
+        parts = [*net.modules(), *filter(callable, settings.values())]
+        if not all(type(part).__module__.startswith("torch.nn.") for part in parts):
+            return make(net, *given, **settings)
+        key = fingerprint(net, *given, **settings)
+        if key not in histories:
+            histories[key] = make(net, *given, **settings)
+        return histories[key]
+
+    return remembering
+
+
+def filmed(make):
+    """``fit.Stepper``, which remembers outputs."""
+    films = {}
+
+    @functools.wraps(make)
+    def remembering(*given, **settings):
         if "frames" in settings:  # of ``fit.fit``, whose history is wanted
-            return self.__wrapped__(net, z, y, operator, **settings)
-        given = [*net.state_dict().values(), z, y, *settings.values()]
-        tensors = [value.numpy().tobytes() for value in given if isinstance(value, torch.Tensor)]
-        plain = {k: v for k, v in settings.items() if not isinstance(v, torch.Tensor)}
-        words = repr((net, operator, plain)).encode()
-        key = hashlib.sha256(words + b"".join(tensors)).hexdigest()
-        if key not in self.films:
-            self.films[key] = self.__wrapped__(net, z, y, operator, **settings), []
-        return Film(*self.films[key])
+            return make(*given, **settings)
+        key = fingerprint(*given, **settings)
+        if key not in films:
+            films[key] = make(*given, **settings), []
+        return Film(*films[key])
+
+    return remembering
+
+
+def fingerprint(net, z, y, operator, **settings):
+    """What tells one fit from another: structure and weights, tensors, settings."""
+    given = [*net.state_dict().values(), z, y, *settings.values()]
+    tensors = [value.numpy().tobytes() for value in given if isinstance(value, torch.Tensor)]
+    plain = {k: v for k, v in settings.items() if not isinstance(v, torch.Tensor)}
+    words = repr((net, operator, plain)).encode()
+    return hashlib.sha256(words + b"".join(tensors)).hexdigest()
 
 
 class Film:

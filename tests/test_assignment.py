@@ -417,8 +417,8 @@ def test_alone_knows_its_assignments():
 @pytest.mark.parametrize(
     ("argument", "change"),
     [
-        ("torch.rand(2)", "a.clamp_(0.4, 0.6)"),
-        ("torch.rand(2)", "a.resize_(1)"),
+        ("torch.tensor([0.1, 0.9])", "a.clamp_(0.4, 0.6)"),
+        ("torch.tensor([0.1, 0.9])", "a.resize_(1)"),
         ("torch.tensor([0, torch.nan])", "a[0] = torch.nan"),
         ("torch.ones(2, requires_grad=True)", "a.data.mul_(2)"),
         ("torch.ones(2).numpy()", "a += 1"),

@@ -90,18 +90,15 @@ def manifest(released):
 
 
 def release(course):
-    """Run nbgrader in a course folder with a source; return {assignment: released notebook}."""
-    done = {}
-    for path in sources(course):
-        name = path.parent.name
-        command = [sys.executable, "-m", "nbgrader", "generate_assignment", name]
-        options = ["--no-db", "--force", "--log-level=ERROR"]
-        process = subprocess.run([*command, *options], cwd=course, capture_output=True, text=True)
-        written = course / RELEASE / name / path.name
-        if process.returncode or not written.exists():
-            raise SystemExit(f"{name}: {process.stdout[-2000:]}{process.stderr[-4000:]}")
-        done[name] = notebooks.read(written)
-    return done
+    """Run nbgrader in a course folder with sources; return {assignment: released notebook}."""
+    command = [sys.executable, "-m", "nbgrader", "generate_assignment", "*"]
+    options = ["--no-db", "--force", "--log-level=ERROR"]
+    process = subprocess.run([*command, *options], cwd=course, capture_output=True, text=True)
+    written = {p.parent.name: course / RELEASE / p.parent.name / p.name for p in sources(course)}
+    missing = [name for name, path in written.items() if not path.exists()]
+    if process.returncode or missing:
+        raise SystemExit(f"{missing}: {process.stdout[-2000:]}{process.stderr[-4000:]}")
+    return {name: notebooks.read(path) for name, path in written.items()}
 
 
 def generated(root=ROOT):
