@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dipcourse.fit import data_term, demands, machine, optimizers
+from dipcourse.fit import data_term, demands, graphs, machine, optimizers
 from dipcourse.fit.record import FitDiverged, Record
 from dipcourse.fit.rollback import Rollback
 from dipcourse.fit.settings import named, takes_settings
@@ -68,6 +68,8 @@ class Stepper:
         self.known, held_out = data_term.split(self.operator, given.holdout, self.y)
         self.record = Record(given, held_out)
         self.rollback = Rollback(given.rollback, self.net, self.optimizer, self.record)
+        reason = graphs.obstacle(self.device, self.net, self.operator, given)
+        self.replay = graphs.Replay(self._passes, self.net.parameters(), reason)
 
     def step(self) -> None:
         """One update of the parameters; the record grows by one."""
@@ -75,20 +77,36 @@ class Stepper:
             self._update()
 
     def _update(self) -> None:
-        x_hat = self._run(self._jittered())  # (1, C, H, W)
+        z = self._jittered()
+        replayed = self.replay(z, self.k)
+        x_hat, error, loss = replayed or self._forward(z)
+        seen = x_hat.detach().clone()  # a PixelImage's output changes with the update
+        if self.rollback.accepts(loss, self.give_up):
+            if not replayed:
+                self._backward(loss)
+            self.optimizer.step()
+            self.record.include(seen)
+        self.record.add(seen, loss.detach(), error.detach())
+
+    def _forward(self, z: torch.Tensor | None) -> graphs.Passes:
+        """The output (1, C, H, W) for an input, its squared error (1, C, h, w), and the loss."""
+        x_hat = self._run(z)
         measured = self.operator(x_hat)  # (1, C, h, w)
         demands.require_same_shape(measured, self.y)
         error = (measured - self.y) ** 2
         loss = data_term.mean_over(error, self.known)
-        if self.prior is not None:
-            loss = loss + self.prior(x_hat)
-        seen = x_hat.detach().clone()  # a PixelImage's output changes with the update
-        if self.rollback.accepts(loss, self.give_up):
-            self.optimizer.zero_grad(set_to_none=True)
-            machine.backward(loss, self.net, self.precision)
-            self.optimizer.step()
-            self.record.include(seen)
-        self.record.add(seen, loss.detach(), error.detach())
+        return x_hat, error, loss if self.prior is None else loss + self.prior(x_hat)
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        machine.backward(loss, self.net, self.precision)
+
+    def _passes(self, z: torch.Tensor | None) -> graphs.Passes:
+        """Both: the results for an input, and gradients in the network."""
+        results = self._forward(z)
+        self._backward(results[-1])
+        x_hat, error, loss = (result.detach() for result in results)
+        return x_hat, error, loss
 
     def snapshot(self) -> None:
         """Keep the current output and running mean as a frame of the film."""
@@ -127,6 +145,7 @@ class Stepper:
             final = self._run(self.z).clone()
         facts = self.given.facts(self.net, self.operator, self.optimizer)
         facts |= machine.facts(self.device, self.precision) | self.threads.facts()
+        facts |= self.replay.facts()
         return self.record.history(final, facts, planned)
 
     def _run(self, z: torch.Tensor | None) -> torch.Tensor:

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 import numpy as np
 import torch
 
 from dipcourse import degrade, fit, images, metrics, presets
-from dipcourse.fit import machine
+from dipcourse.fit import graphs, machine
 from tools import notebooks
 from tools.execute import execute
 from tools.measured import circumstances
@@ -95,11 +96,14 @@ def step_times(device: str, scales: tuple[str, ...] = ("laptop", "paper")) -> It
             preset = presets.get(task, scale)
             plain, _ = timed(preset, task, device, None)
             for precision in precisions(device):
+                with mock.patch.object(graphs, "obstacle", return_value="switched off"):
+                    without, _ = timed(preset, task, device, precision)
                 ms, gigabytes = timed(preset, task, device, precision)
                 yield {
                     "preset": f"{task}, {scale}, {preset.size}²",
                     "precision": precision,
                     "plain loop, ms": f"{plain:.1f}",
+                    "fit without CUDA graph, ms": f"{without:.1f}",
                     "fit, ms": f"{ms:.1f}",
                     "fit/plain": f"{ms / plain:.2f}",
                     "GB": f"{gigabytes:.2f}",
