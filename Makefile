@@ -9,6 +9,8 @@ VERSION ?=
 READY := .venv/.ready
 COLAB_READY := .venv-colab/.ready
 RUN := .venv/bin/python -m
+# two workers of a thread each; without bytecode, some sixty processes would compile the package anew
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN) pytest -n 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -26,10 +28,10 @@ lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --p
 	$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lessons/00_start_here.ipynb $(LAB_ARGS)
 
 check: lint ## lint, and the tests of a minute: before every commit (ARGS="-k player")
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 -m "not (lesson or browser or environment or slow)" $(ARGS)
+	$(PYTEST) -m "not (lesson or browser or environment or slow)" $(ARGS)
 
 test: $(READY) $(COLAB_READY) ## run all tests, two at a time (ARGS="-k player")
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 $(ARGS)
+	$(PYTEST) $(ARGS)
 
 book: $(READY) ## run every lesson at laptop scale and write web pages into book/
 	$(RUN) tools.book $(ARGS)

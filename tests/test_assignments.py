@@ -318,22 +318,19 @@ def tries(name):
 def sample(name, released):
     """What nbgrader itself grades: {student: ({task: answer}, notebook)}.
 
-    In "mixed" right answers stand among wrong ones, and the tests of a right one were deleted. In
-    "tricky" untouched tasks stand among wrong answers, and what the tests stand on is replaced.
-    "reference" holds the solutions, no answers of the bank.
+    In "mixed" right answers, wrong ones and an untouched task stand side by side, and the tests of
+    a right one were deleted. "reference" holds the solutions, no answers of the bank.
     """
     answers = bank(name)
     order = [task.id for task in tasks(name)]
-    even = order[::2]
-    wrong = {task: partly_right(answers[task]["wrong"])["code"] for task in order}
-    right = {task: answers[task]["right"][0]["code"] for task in even}
-    mixed, tricky = wrong | right, {task: wrong[task] for task in even}
-    empty = {task.id: stub(task) for task in tasks(name)}
+    even, untouched = order[::2], order[1]
+    mixed = {task: partly_right(answers[task]["wrong"])["code"] for task in order}
+    mixed |= {task: answers[task]["right"][0]["code"] for task in even}
+    mixed |= {task.id: stub(task) for task in tasks(name) if task.id == untouched}
     solutions = {cell.id: cell.source for cell in SOURCES[name].cells}
     return {
         "reference": ({}, answered(released, solutions)),
         "mixed": (mixed, without(own_tests(even[0], released), answered(released, mixed))),
-        "tricky": (empty | tricky, replaced(answered(released, tricky))),
     }
 
 
@@ -395,11 +392,12 @@ def grade(name, folder):
     course = Course(folder, {name: SOURCES[name]})
     course.run("generate_assignment", name, "--force")
     handed_in, attempts = sample(name, course.released(name)), tries(name)
-    for student, (_, notebook) in handed_in.items():
-        course.submit(student, name, notebook)
-    course.run("autograde", name)
     release = folder / "assignments" / name / f"{name}.ipynb"
-    mixed = folder / "submitted" / "mixed" / name / f"{name}.ipynb"
+    mixed = folder / "mixed.ipynb"
+    mixed.write_text(notebooks.written(handed_in["mixed"][1]), encoding="utf-8")
+    for student, (_, notebook) in handed_in.items():
+        course.submit(student, name, replaced(notebook) if student == "mixed" else notebook)
+    course.run("autograde", name)
     found, said = tried(
         folder / "solutions" / name / f"{name}.ipynb",
         [(one.task, one.code, one.tests) for one in attempts],
@@ -480,8 +478,8 @@ def test_messages_are_words(graded):
 def test_nbgrader_gives_the_same_points(graded):
     """Forks stand for it: so they must agree where both have graded.
 
-    Right answers get everything among wrong ones, although their test cells were deleted; nothing
-    is earned by replacing what the tests stand on.
+    Right answers get everything among wrong ones, although their test cells were deleted; wrong
+    ones gain nothing by a cell that replaces what the tests stand on.
     """
     by_nbgrader = graded.course.scores(graded.name)
     without_it = {(one.task, one.code): (one.kind, found) for one, found in graded.tried}
@@ -501,7 +499,7 @@ def test_words_wait_for_a_person(graded):
     scores = graded.course.scores(graded.name)
     words = [cell for cell in points(SOURCES[graded.name]) if cell.startswith("explain")]
     assert {scores["reference"][cell] for cell in words} <= {None}
-    assert {scores["tricky"][cell] for cell in words} <= {0}
+    assert {scores["mixed"][cell] for cell in words} <= {0}
 
 
 def test_release_runs(graded):
