@@ -113,6 +113,9 @@ def test_roughness_is_0_for_a_ramp_and_1_for_static(monkeypatch):
     roughness = lesson("draw")["roughness"]
     ramp = torch.linspace(0, 1, 128)[:, None].expand(1, 1, 128, 128)
     assert roughness(ramp) < 0.001
+    columns = (torch.arange(128) % 2).float().expand(1, 1, 128, 128)  # rough across, flat down
+    assert roughness(columns) == pytest.approx(1, abs=0.02)
+    assert roughness(columns.mT) == pytest.approx(1, abs=0.02)
     static = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     assert roughness(static) == pytest.approx(1, abs=0.02)
 
@@ -165,7 +168,7 @@ def test_a_far_too_large_step_fails_without_an_error(z):
     assert run.loss[-5:].min() > 0.3 * run.loss[0]
 
 
-def test_adams_first_step_has_the_size_alpha_whatever_the_gradient():
+def test_adams_first_step_has_the_size_eta_whatever_the_gradient():
     weight = nn.Parameter(torch.zeros(3))
     weight.grad = torch.tensor([5.0, -0.001, 0.3])
     torch.optim.Adam([weight], lr=0.01).step()

@@ -147,8 +147,8 @@ def test_one_setting_matters_for_half_of_the_pixels_and_the_optimisers_for_the_h
     assert {key for key, values in hole.items() if max(values) < lowest} == {
         ("learning rate", "÷ 10"),
         ("optimiser", "RMSprop"),
-        ("optimiser", "descent, α = 1"),
-        ("optimiser", "descent, α = 10"),
+        ("optimiser", "descent, η = 1"),
+        ("optimiser", "descent, η = 10"),
     }
 
 

@@ -375,3 +375,28 @@ def test_lesson_links_lead_somewhere(path):
         "".join(c.source for c in notebooks.read(path).cells if c.cell_type == "markdown"),
     ):
         assert (path.parent / target).exists(), target
+
+
+# ---- one notation: the table in lesson 00
+
+FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$([^$\n]+)\$", re.DOTALL)
+#: what a formula may not have, where it may all the same, and what the table has instead
+OTHER_SIGNS = {
+    r"\\alpha|α": ((), "the step length is η"),
+    r"\\t?frac1n|\\frac\{1\}\{n\}": ((), "the number of values is N"),
+    r"N\s*-\s*1": ((), "N is no number of steps"),
+    r"\\theta\^\*": ((), "what a fit returns is no minimum: θ_k"),
+    r"(?<![A-Za-z\\{])m(?![A-Za-z])": (("00", "05"), "m is the mask: a mean has a bar"),
+}
+
+
+@pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)
+def test_a_sign_means_what_the_table_of_lesson_00_says(path):
+    for cell in notebooks.read(path).cells:
+        formulas = ["".join(found) for found in FORMULA.findall(cell.source)]
+        if cell.cell_type == "code":
+            assert not re.search(r"\balpha\b(?!=)|α", cell.source), cell.id
+            continue
+        for sign, (allowed, words) in OTHER_SIGNS.items():
+            if path.stem[:2] not in allowed:
+                assert [f for f in formulas if re.search(sign, f)] == [], (cell.id, words)

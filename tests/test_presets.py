@@ -7,6 +7,7 @@ import torch
 
 from dipcourse import fit, presets
 from tools import notebooks
+from tools.measured.speed import parts
 from tools.measured.speed import presets as study_presets
 
 
@@ -88,6 +89,13 @@ def test_the_muon_step_has_about_the_same_size_in_every_direction(shape):
     sizes = torch.linalg.svdvals(study_presets.orthogonal(rows))
     assert (sizes > 0.3).all()
     assert (sizes < 1.3).all()
+
+
+def test_the_parts_of_a_step_are_known():
+    shares = parts.shares(64, steps=2)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) >= {"convolution", "BatchNorm", "upsampling", "optimiser", "jitter"}
+    assert shares[parts.REST] < 0.5
 
 
 @pytest.mark.parametrize("path", notebooks.lessons(), ids=lambda path: path.stem)

@@ -266,15 +266,15 @@ def test_text_has_columns_for_all_rows():
 # ---- fits of hours
 
 
-def long_fit():
+def long_fit(**settings):
     torch.manual_seed(0)
     net, z = nets.UNet(4, 3, widths=(8, 8)), nets.fixed_input(4, 32, 32)
     y = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    return fit.Stepper(net, z, y, degrade.Identity(), jitter=0.05, window=5, threads=1)
+    return fit.Stepper(net, z, y, degrade.Identity(), jitter=0.05, window=5, threads=1, **settings)
 
 
 def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
-    whole = long.go_on("99_long", long_fit, 30, 4, tmp_path, every=1e9)
+    whole = long.go_on("99_long", long_fit, 30, 4, tmp_path / "whole", every=1e9)
     step, made = fit.Stepper.step, []
 
     def interrupted(stepper):
@@ -285,13 +285,23 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(fit.Stepper, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         long.go_on("99_long", long_fit, 30, 4, tmp_path, every=0)
-    monkeypatch.setattr(fit.Stepper, "step", step)
-    assert [path.name for path in tmp_path.iterdir()] == ["99_long.pt"]
-    rest = long.go_on("99_long", lambda: pytest.fail("began anew"), 30, 4, tmp_path, every=1e9)
+    rest_of_it = []
+    monkeypatch.setattr(fit.Stepper, "step", lambda one: rest_of_it.append(step(one)))
+    rest = long.go_on("99_long", long_fit, 30, 4, tmp_path, every=1e9)
+    assert len(rest_of_it) == 13
     assert (rest.loss == whole.loss).all()
     assert (rest.variance[4:] == whole.variance[4:]).all()
     assert torch.equal(rest.frames, whole.frames)
     assert torch.equal(rest.final, whole.final)
     assert torch.equal(rest.mean, whole.mean)
     assert 0 < rest.seconds < 1000
-    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_that_is_done_is_not_made_again_and_none_passes_for_another(tmp_path, monkeypatch):
+    done = long.go_on("99_long", long_fit, 30, 4, tmp_path)
+    monkeypatch.setattr(fit.Stepper, "step", lambda stepper: pytest.fail("made again"))
+    again = long.go_on("99_long", long_fit, 30, 4, tmp_path)
+    assert (again.loss == done.loss).all()
+    assert torch.equal(again.frames, done.frames)
+    with pytest.raises(SystemExit, match="other settings: delete it"):
+        long.go_on("99_long", lambda: long_fit(lr=0.5), 30, 4, tmp_path)

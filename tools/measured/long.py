@@ -26,8 +26,9 @@ def go_on(
     """Make a long fit, or what is left of it.
 
     Args:
-        name: of the checkpoint; the file goes when the fit is done.
-        begin: makes the Stepper, if there is no checkpoint.
+        name: of the checkpoint. It stays when the fit is done, so that the frames can be packed
+            again, with another limit of bytes; delete it to begin anew.
+        begin: makes the Stepper.
         steps: number of updates.
         frames: how many outputs to keep.
         folder: where the checkpoint lies.
@@ -35,18 +36,29 @@ def go_on(
 
     Returns:
         History, bit by bit that of a fit without interruption on as many threads.
+
+    Raises:
+        SystemExit: the checkpoint is one of another fit.
     """
-    path = folder / f"{name}.pt"
-    stepper = torch.load(path, weights_only=False) if path.exists() else begin()
+    path, stepper = folder / f"{name}.pt", begin()
+    if path.exists():
+        stepper = same_fit(torch.load(path, weights_only=False), stepper, path)
     saved = time.monotonic()
     for loss in walk(stepper, steps, frame_steps(steps, frames)):
         if time.monotonic() - saved >= every:
             save(stepper, path)
             saved = time.monotonic()
             print(f"{name}: step {stepper.k} of {steps}, loss {loss or 0:.5f}", flush=True)
-    history = stepper.history(planned=steps)
-    path.unlink(missing_ok=True)
-    return history
+    save(stepper, path)
+    return stepper.history(planned=steps)
+
+
+def same_fit(kept: Stepper, fresh: Stepper, path: Path) -> Stepper:
+    """The kept one, if both are steps of one fit."""
+    tensors = zip((kept.y, kept.z), (fresh.y, fresh.z), strict=True)
+    if kept.given != fresh.given or not all(torch.equal(a, b) for a, b in tensors):
+        raise SystemExit(f"{path} is of a fit with other settings: delete it to begin anew")
+    return kept
 
 
 def save(stepper: Stepper, path: Path) -> None:

@@ -75,8 +75,8 @@ def small(seed):
 def descent(seed):
     """The loss of the best of four gradient descents over Adam's."""
     runs = [
-        fit_to(photo(), fresh(seed=seed), noise(seed), lr=alpha, optimizer="gradient descent")
-        for alpha in (0.1, 1.0, 10.0, 100.0)
+        fit_to(photo(), fresh(seed=seed), noise(seed), lr=eta, optimizer="gradient descent")
+        for eta in (0.1, 1.0, 10.0, 100.0)
     ]
     return min(late(run.loss) for run in runs) / late(cold(seed))
 

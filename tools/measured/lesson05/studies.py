@@ -102,8 +102,8 @@ CHANGES = {
     ("jitter", "0.03"): {"fit": {"jitter": 0.03}},
     ("jitter", "0.1"): {"fit": {"jitter": 0.1}},
     ("optimiser", "RMSprop"): {"fit": {"optimizer": torch.optim.RMSprop}},
-    ("optimiser", "descent, α = 1"): {"fit": {"optimizer": "gradient descent", "lr": 1.0}},
-    ("optimiser", "descent, α = 10"): {"fit": {"optimizer": "gradient descent", "lr": 10.0}},
+    ("optimiser", "descent, η = 1"): {"fit": {"optimizer": "gradient descent", "lr": 1.0}},
+    ("optimiser", "descent, η = 10"): {"fit": {"optimizer": "gradient descent", "lr": 10.0}},
 }
 
 
