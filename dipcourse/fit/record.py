@@ -198,7 +198,7 @@ class Window:
     """The variance of a few values of the output over the last W steps.
 
     Source: Wang et al., Early Stopping for Deep Image Prior, TMLR 2023.
-    Built in lesson 07 (used).
+    Built in lesson 07.
     """
 
     def __init__(self, width: int, seed: int) -> None:
