@@ -13,10 +13,11 @@ from tools.measured import long
 from tools.measured.lesson04 import studies as denoising
 from tools.measured.lesson05 import studies as inpainting
 from tools.measured.lesson06 import studies as superres
-from tools.measured.recordings import recording
+from tools.measured.recordings import recording, thinned
 from tools.measured.tables import table
 
-SIDE, FRAMES, SMALL_STEPS = 256, 16, 1000
+SIDE, SMALL_STEPS = 256, 1000
+FRAMES, KEPT = 16, 10  # of the film, and of those that fit into a megabyte without being coarse
 STEPS = {"denoise": 3000, "inpaint": 2000, "superres": 2000}
 #: at the paper's learning rate of 0.001 inpainting takes 11,000 steps: the laptop's settings
 TUNED = {"inpaint": presets.get("inpaint", "laptop").fit}
@@ -47,7 +48,7 @@ def fitted(name, task, preset):
         net, z = replace(preset, size=SIDE).make(seed=0)
         return fit.Stepper(net, z, *damaged(task), **settings)
 
-    return long.go_on(name, begin, STEPS[task], FRAMES)
+    return thinned(long.go_on(name, begin, STEPS[task], FRAMES), KEPT)
 
 
 @recording("04_paper", preset="denoise", scale="paper")
