@@ -204,3 +204,15 @@ def test_a_graph_is_not_part_of_a_checkpoint(cuda):
     stepper_after = fake.replays - before
     assert stepper_after == 2  # captured anew: once to compare, once for the step
     assert copied.k == 21
+
+
+def test_what_a_step_has_returned_stays_when_the_next_is_replayed(cuda):
+    net, _ = cuda
+    y, z = torch.rand(1, 3, 16, 16), nets.fixed_input(4, 16, 16)
+    stepper = fit.Stepper(net, z, y, degrade.Identity(), threads=1)
+    first = stepper.replay(z, graphs.WARM_UP)
+    before = [result.clone() for result in first]
+    stepper.optimizer.step()
+    second = stepper.replay(z, graphs.WARM_UP + 1)
+    assert all(torch.equal(a, b) for a, b in zip(first, before, strict=True))
+    assert second[-1] != first[-1]

@@ -65,8 +65,8 @@ class Replay:
     """The passes of a fit, replayed from its 13th step on, if they can be.
 
     Args:
-        passes: a function of z, tensor (1, channels, H, W) or None, that leaves gradients in the
-            parameters and returns output, squared error and loss.
+        passes: a function of z, tensor (1, channels, H, W) or None, that makes new gradients of the
+            parameters, and adds to none, and returns output, squared error and loss.
         parameters: of the network.
         reason: why there can be no graph, or None.
 
@@ -119,8 +119,7 @@ class Replay:
     def _agree(self, graph: "Graph", z: torch.Tensor | None) -> bool:
         """Whether both have the same loss and gradients at z."""
         *_, replayed_loss = graph(z)
-        replayed = _gradient(self._parameters).clone()
-        _forget(self._parameters)
+        replayed = _gradient(self._parameters)  # a copy
         *_, loss = self._passes(z)
         gradient = _gradient(self._parameters)
         apart = torch.stack(
@@ -144,7 +143,6 @@ class Graph:
         z: torch.Tensor | None,
     ) -> None:
         self._z = None if z is None else z.clone()
-        _forget(parameters)  # so that the captured passes make gradients, and do not add to them
         self._results, self._replay = captured(lambda: passes(self._z))
         self._gradients = [(p, p.grad) for p in parameters]
 
@@ -164,11 +162,6 @@ def captured(run: Callable[[], Passes]) -> tuple[Passes, Callable[[], None]]:
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         results = run()
     return results, graph.replay
-
-
-def _forget(parameters: list[nn.Parameter]) -> None:
-    for parameter in parameters:
-        parameter.grad = None
 
 
 def _gradient(parameters: list[nn.Parameter]) -> torch.Tensor:

@@ -190,6 +190,27 @@ def small_fit(lr, seed):
     return dip_fit(y, A, sweep()["with_skips"](2), 4, seed, lr=lr, optimizer="adam", **QUIET)
 
 
+@cache
+def fall(first, seed):
+    """How far the running mean falls from its best to step 2,000; skips from scale `first` on."""
+    x = sweep()["small_x"]
+    options = {"steps": 2000, "frames": 60} | QUIET
+    history = dip_fit(A(x), A, sweep()["with_skips"](first), 4, seed, **options)
+    path = [metrics.psnr(history.frame(i, mean=True), x) for i in range(len(history))]
+    return max(path) - path[-1]
+
+
+@claim("lesson06-fall-everywhere", lambda v: min(v) > 0.1, unit="dB")
+def fall_with_all_skips(seed):
+    assert fall(0, seed) > fall(2, seed) + 0.05, "the place of the skips does not matter"
+    return fall(0, seed)
+
+
+@claim("lesson06-fall", lambda v: max(v) < 0.15, unit="dB")
+def fall_with_skips_from_y(seed):
+    return fall(2, seed)
+
+
 def last_loss(history):
     return float(history.loss[-20:].mean())
 
