@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import ImageFile
 
 from dipcourse.images import codec
 
@@ -48,3 +49,11 @@ def test_pure_noise_is_coded_too(capfd):
     frame = torch.from_numpy(generator.integers(256, size=(3, 320, 320), dtype=np.uint8))
     assert codec.decoded(codec.to_even_jpeg(frame, 1)).shape == frame.shape
     assert capfd.readouterr().err == ""
+
+
+def test_a_large_jpeg_leaves_no_trace_in_later_pngs(monkeypatch):
+    monkeypatch.setattr(ImageFile, "MAXBLOCK", 65536)  # as in a fresh process
+    frame, _ = noisy(3, 60, (256, 256))
+    before = codec.to_png(frame)
+    codec.to_even_jpeg(noisy(3, 60, (512, 512))[0], 1)
+    assert codec.to_png(frame) == before

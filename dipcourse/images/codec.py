@@ -57,11 +57,14 @@ def to_even_jpeg(levels: torch.Tensor, rounding: int = ROUNDING) -> bytes:
     >>> torch.equal(decoded(to_even_jpeg(levels)), levels)
     True
     """
-    # Pillow gives the coder one buffer and makes it too small for noise.
-    ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 2 * levels.numel())
-    file = io.BytesIO()
-    tables = [[rounding] * 64] * 2
-    _image(levels).save(file, "JPEG", qtables=tables, subsampling=0, optimize=True)
+    file, tables = io.BytesIO(), [[rounding] * 64] * 2
+    # Pillow gives the coder one buffer and makes it too small for noise; PNG files are cut by it
+    usual = ImageFile.MAXBLOCK
+    ImageFile.MAXBLOCK = max(usual, 2 * levels.numel())
+    try:
+        _image(levels).save(file, "JPEG", qtables=tables, subsampling=0, optimize=True)
+    finally:
+        ImageFile.MAXBLOCK = usual
     return file.getvalue()
 
 
