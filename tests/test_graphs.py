@@ -1,6 +1,6 @@
 """CUDA graphs: which fits get one, and what happens when it fails. No GPU is needed.
 
-``Recorded`` stands for CUDA: it computes anew what it has captured, into the same tensors.
+``FakeCuda`` stands for CUDA: it computes anew what it has captured, into the same tensors.
 """
 
 import pickle

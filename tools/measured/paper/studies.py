@@ -6,10 +6,9 @@ python -m tools.measured tables 04_paper 05_paper 06_paper     the same beside o
 
 from dataclasses import replace
 
-import torch
-
-from dipcourse import degrade, fit, images, metrics, presets, recordings
+from dipcourse import fit, images, metrics, presets, recordings
 from tools.measured import long
+from tools.measured.damage import damaged
 from tools.measured.lesson04 import studies as denoising
 from tools.measured.lesson05 import studies as inpainting
 from tools.measured.lesson06 import studies as superres
@@ -27,16 +26,9 @@ def photo():
     return images.load("astronaut", SIDE)
 
 
-def damaged(task):
+def given(task):
     """What is given of the photo, and the operator."""
-    x, generator = photo(), torch.Generator().manual_seed(0)
-    if task == "denoise":
-        return degrade.add_noise(x, denoising.SIGMA, generator=generator), degrade.Identity()
-    if task == "inpaint":
-        operator = degrade.Mask(degrade.random_mask(SIDE, SIDE, 0.5, generator))
-    else:
-        operator = degrade.Downsample(4)
-    return operator(x), operator
+    return damaged(task, photo())
 
 
 def fitted(name, task, preset):
@@ -46,7 +38,7 @@ def fitted(name, task, preset):
 
     def begin():
         net, z = replace(preset, size=SIDE).make(seed=0)
-        return fit.Stepper(net, z, *damaged(task), **settings)
+        return fit.Stepper(net, z, *given(task), **settings)
 
     return thinned(long.go_on(name, begin, STEPS[task], FRAMES), KEPT)
 
@@ -76,7 +68,7 @@ def networks(name, task):
     """The running means of the laptop's fit, with steps for a larger picture, and the recorded."""
     preset = replace(presets.get(task, "laptop"), size=SIDE)
     net, z = preset.make(seed=0)
-    small = fit.fit(net, z, *damaged(task), **preset.fit | {"steps": SMALL_STEPS}, threads=1)
+    small = fit.fit(net, z, *given(task), **preset.fit | {"steps": SMALL_STEPS}, threads=1)
     wide = recordings.load(name)
     return {
         f"the lesson's network, {SMALL_STEPS:,} steps": small.mean,
@@ -97,7 +89,7 @@ def compare(table, pictures, hidden=None):
 @table("04_paper", key=("method",))
 def denoising_methods(table):
     """The astronaut at 256², σ = 25/255, each method without a network at its best strength."""
-    y, _ = damaged("denoise")
+    y, _ = given("denoise")
     others = denoising.LESSON["classical"](y, photo(), denoising.SIGMA)
     compare(table, {"y: noisy": y} | others | networks("04_paper", "denoise"))
 
@@ -105,7 +97,7 @@ def denoising_methods(table):
 @table("05_paper", key=("method",))
 def inpainting_methods(table):
     """Half of the pixels of the astronaut at 256²."""
-    y, operator = damaged("inpaint")
+    y, operator = given("inpaint")
     mask = operator.mask
     others = inpainting.LESSON["classical"](y, mask)
     nets = {

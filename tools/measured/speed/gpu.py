@@ -15,11 +15,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from dipcourse import degrade, fit, images, metrics, presets
+from dipcourse import fit, images, metrics, presets
 from dipcourse.fit import graphs, machine
 from tools import notebooks
 from tools.execute import execute
 from tools.measured import circumstances
+from tools.measured.damage import damaged
 from tools.measured.quoting import ROOT
 from tools.measured.speed import bench
 
@@ -34,22 +35,15 @@ def table(rows: list[dict]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def damaged(task: str, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.nn.Module]:
-    """Clean photo, measurement and operator of a task."""
-    x, generator = images.load("face", side), torch.Generator().manual_seed(0)
-    if task == "inpaint":
-        operator = degrade.Mask(degrade.random_mask(side, side, 0.5, generator))
-        return x, operator(x), operator
-    if task == "superres":
-        operator = degrade.Downsample(4)
-        return x, operator(x), operator
-    return x, degrade.add_noise(x, 25 / 255, generator=generator), degrade.Identity()
+def photo(side: int) -> torch.Tensor:
+    return images.load("face", side)
 
 
 def ends(task: str, scale: str, device: str, precision: str) -> list[float]:
     """PSNR of the running mean after the preset's steps, a number for each seed."""
     preset = presets.get(task, scale)
-    x, y, operator = damaged(task, preset.size)
+    x = photo(preset.size)
+    y, operator = damaged(task, x)
     found = []
     for seed in SEEDS:
         net, z = preset.make(seed=seed)
@@ -114,7 +108,8 @@ def timed(
     preset: presets.Preset, task: str, device: str, precision: str | None
 ) -> tuple[float, float]:
     """Median milliseconds a step over five turns, and the most memory; precision None: the loop."""
-    x, y, operator = damaged(task, preset.size)
+    x = photo(preset.size)
+    y, operator = damaged(task, x)
     net, z = preset.make()
     settings = {k: v for k, v in preset.fit.items() if k != "steps"}
     forget(device)

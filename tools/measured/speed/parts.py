@@ -36,7 +36,8 @@ REST = "all else"
 
 
 def part_of(operation: str) -> str:
-    """
+    """The part of a step that an operation of torch belongs to.
+
     >>> part_of("aten::mkldnn_convolution"), part_of("aten::empty")
     ('convolution', 'all else')
     """

@@ -25,9 +25,9 @@ from torch.nn import functional as F
 
 from dipcourse import baselines, degrade, fit, images, metrics, nets, presets
 from tools.measured.circumstances import processor
+from tools.measured.damage import SIGMA, damaged
 from tools.measured.tables import STORED, Table
 
-SIGMA = 25 / 255
 EVERY = 25  # steps between two looks at the quality
 MARKS = (125, 250, 375, 500, 750, 1000)
 SIDE = 192
@@ -162,18 +162,13 @@ RUNS = {"mean of 3": 3}  # fits from different seeds, whose running means are av
 def case(task, photo, side, seed):
     """A photo, its measurement y, the operator, the pixels that count, PSNR of the baselines."""
     x = images.load(photo, side)
-    generator = torch.Generator().manual_seed(seed)
+    y, operator = damaged(task, x, seed)
     if task == "denoise":
-        y = degrade.add_noise(x, SIGMA, generator=generator)
-        return x, y, degrade.Identity(), None, denoised_classically(y, x)
+        return x, y, operator, None, denoised_classically(y, x)
     if task == "inpaint":
-        known = degrade.random_mask(side, side, 0.5, generator)
-        operator = degrade.Mask(known)
-        y = operator(x)
-        linear = metrics.psnr(baselines.linear(y, known), x, 1 - known)
-        return x, y, operator, 1 - known, {"linear": round(linear, 2)}
-    operator = degrade.Downsample(4)
-    y = operator(x)
+        hidden = 1 - operator.mask
+        linear = metrics.psnr(baselines.linear(y, operator.mask), x, hidden)
+        return x, y, operator, hidden, {"linear": round(linear, 2)}
     bicubic = metrics.psnr(baselines.bicubic(y, 4), x)
     return x, y, operator, None, {"bicubic": round(bicubic, 2)}
 
