@@ -369,6 +369,38 @@ def hole_mask(
     return require_mask(~hidden[None, None])  # (1, 1, H, W)
 
 
+def scribble_mask(height: int, width: int, pen: float = 0.022) -> torch.Tensor:
+    """A mask that hides a scribble, as somebody may draw it across a photo.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        pen: half of the line's thickness, as a share of the picture's sides.
+
+    Returns:
+        Tensor (1, 1, height, width): 0 under the line, 1 elsewhere.
+
+    Raises:
+        ValueError: the pen is not between 0 and 1, or so thick that nothing is left.
+
+    Built in lesson 00 (used).
+
+    >>> 0.05 < 1 - scribble_mask(64, 48).mean() < 0.25
+    tensor(True)
+    """
+    height, width = whole("height", height, 1), whole("width", width, 1)
+    if not 0 < as_float(pen) < 1:
+        raise ValueError(f"pen={pen!r}: use a share of the picture, such as 0.02")
+    rows = (torch.arange(height) + 0.5)[:, None] / height  # (H, 1), from 0 to 1
+    columns = (torch.arange(width) + 0.5)[None] / width  # (1, W)
+    nearest = torch.full((height, width), torch.inf)  # squared distance to the line
+    for along in torch.linspace(0, 1, 400):
+        row = 0.5 + 0.35 * (1 - 0.3 * along) * torch.sin(19 * along)
+        column = 0.08 + 0.84 * along
+        nearest = nearest.minimum((rows - row) ** 2 + (columns - column) ** 2)
+    return require_mask(nearest[None, None] > pen**2)
+
+
 def require_mask(mask: torch.Tensor) -> torch.Tensor:
     """Return the mask as float32 if it is one (1, 1, H, W) of zeros and ones, else raise.
 

@@ -303,3 +303,22 @@ def test_each_way_of_shuffling_moves_what_it_says():
 def test_bad_arguments_are_named_with_a_remedy(wrong, words):
     with pytest.raises(ValueError, match=words):
         wrong(torch.rand(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 96), (40, 90)])
+def test_a_scribble_is_one_line_across_the_picture(height, width):
+    hidden = 1 - degrade.scribble_mask(height, width)[0, 0]
+    columns = hidden.sum(0) > 0
+    assert columns[width // 8 : -width // 8].all()  # no gap
+    assert not columns[0]
+    assert not columns[-1]
+    assert 0.1 < hidden.mean() < 0.2
+    thin, thick = (1 - degrade.scribble_mask(height, width, pen) for pen in (0.02, 0.04))
+    assert (thick - thin).min() == 0
+    assert thick.sum() > 1.5 * thin.sum()
+
+
+@pytest.mark.parametrize("pen", [0, 1.5, 0.9])
+def test_a_pen_that_hides_nothing_or_all_is_refused(pen):
+    with pytest.raises(ValueError, match=r"pen=|hides every pixel"):
+        degrade.scribble_mask(8, 8, pen)

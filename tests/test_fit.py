@@ -231,6 +231,14 @@ def test_divergence_says_what_to_change_and_keeps_the_history():
     assert torch.isfinite(history.mean).all()
 
 
+def test_after_each_step_a_function_may_look_and_changes_nothing():
+    seen = []
+    watched = small_fit(after_step=lambda stepper: seen.append((stepper.k, stepper.output.clone())))
+    assert [k for k, _ in seen] == list(range(1, 13))
+    assert torch.equal(watched.final, small_fit().final)
+    assert not torch.equal(seen[0][1], seen[-1][1])
+
+
 def test_the_progress_bar_is_on_stdout(capsys):
     small_fit(progress=True, steps=30)
     out, err = capsys.readouterr()

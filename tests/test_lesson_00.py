@@ -81,3 +81,13 @@ def test_the_row_shows_every_damage_of_the_panel():
     assert tuple(names["kinds"]) == tuple(live.DAMAGE) == names["damaged"].controls["kind"].options
     for kind, strength in names["kinds"].items():
         assert strength in live.DAMAGE[kind][1]
+
+
+def test_the_network_sees_nothing_of_what_is_under_the_pen(monkeypatch):
+    """Two photos that differ only there are mended alike, bit for bit."""
+    monkeypatch.setenv("DIPCOURSE_SCALE", "smoke")
+    heal = lesson_code.run("00", "heal")
+    x, mask = heal["x"], heal["scribble"]
+    first = heal["healed"].final
+    heal["x"] = torch.where(mask == 1, x, torch.rand(x.shape))
+    assert torch.equal(heal["heal"](mask).final, first)

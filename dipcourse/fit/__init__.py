@@ -17,6 +17,7 @@ It never sees the clean picture, and it draws nothing: it returns a ``History``.
 May not enter: the clean picture, figures, widgets.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ def fit(
     steps: int,
     frames: int = 60,
     progress: bool | None = None,
+    after_step: Callable[[Stepper], object] | None = None,
     **settings: Any,
 ) -> History:
     """Minimise the mean of m·(A(net(z)) − y)² over the parameters of net, from where they are.
@@ -59,6 +61,7 @@ def fit(
         steps: number of updates N.
         frames: how many outputs to keep, early ones densely.
         progress: show a progress bar; None does so except under grading.
+        after_step: function of the ``Stepper``, called after each step, to show or note something.
         settings: see ``Settings``.
 
     Returns:
@@ -90,6 +93,8 @@ def fit(
                 if loss is not None:
                     bar.set_postfix_str(f"loss {loss:.5f}", refresh=False)
                 bar.update()
+                if after_step is not None:
+                    after_step(stepper)
         history = stepper.history(planned=steps)
         net.to(home)
         session.answer(history)

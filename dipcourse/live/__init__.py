@@ -8,7 +8,8 @@ without a kernel.
     panels      sliders above a picture that follows them
     steps       a slider over the kept steps of a fit, and views
     damages     a choice of photo and damage
-    fitting     a fit that is steered while it runs; sight draws what it shows
+    watching    a fit whose output is on the page while it runs
+    fitting     a fit that is steered while it runs; sight draws what both show
     mask        a photo to paint a mask on
 
 May not enter: science. The damage is made by ``degrade``.
@@ -20,6 +21,7 @@ from dipcourse.live.fitting import fit_panel
 from dipcourse.live.mask import draw_mask
 from dipcourse.live.panels import panel
 from dipcourse.live.steps import crop, difference, iterations, spectrum
+from dipcourse.live.watching import watch
 
 __all__ = [
     "DAMAGE",
@@ -32,4 +34,5 @@ __all__ = [
     "iterations",
     "panel",
     "spectrum",
+    "watch",
 ]

@@ -15,8 +15,8 @@ def fitted(preset, y, operator):
 
 @recording("90_drawn", preset="inpaint")
 def drawn(preset):
-    """The face under the painted wave of the demo."""
-    operator = degrade.Mask(DEMO["scribble"](SIDE))
+    """The face under the scribble of the demo."""
+    operator = degrade.Mask(degrade.scribble_mask(SIDE, SIDE))
     return fitted(preset, operator(images.load("face", SIDE)), operator)
 
 
