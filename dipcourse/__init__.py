@@ -12,6 +12,7 @@ Notation: a picture is a float32 tensor (1, C, H, W) with values in [0, 1].
     θ, f_θ     the parameters, and the network that has them: ``net``
     x_hat      an estimate of x, such as f_θ(z)
     λ          weight of a prior in the loss
+    n          number of values of a picture, C·H·W
     N, k       number of steps of a fit, and one of them: 0 … N − 1
 
 Modules, and the lesson that builds what is in them ("used" is plumbing):

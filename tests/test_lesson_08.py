@@ -14,7 +14,7 @@ N = SIDE**2
 
 @pytest.fixture(scope="module")
 def lesson():
-    given = {"SIDE": SIDE, "N": N}
+    given = {"SIDE": SIDE, "n": N}
     cells = ("networks", "build-kernel", "build-spectrum", "build-frequency", "build-share")
     return lesson_code.run("08", *cells, "build-linear", **given)
 
