@@ -1,5 +1,7 @@
 """What lesson 02 builds and states."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -133,6 +135,7 @@ def test_scales_and_upsampling_decide_what_untrained_networks_draw(monkeypatch):
         smooth = rough(5)
         assert rough(1) > 3 * rough(3) > 9 * smooth
         assert rough(5, skip=4) > 10 * smooth
+        assert rough(5, skip=4, upsample="nearest") > 1.3 * rough(5, skip=4)
         assert rough(5, upsample="transposed") > 3 * rough(5, upsample="nearest") > 15 * smooth
 
 
@@ -173,6 +176,50 @@ def test_adams_first_step_has_the_size_eta_whatever_the_gradient():
     weight.grad = torch.tensor([5.0, -0.001, 0.3])
     torch.optim.Adam([weight], lr=0.01).step()
     assert torch.allclose(weight.detach(), torch.tensor([-0.01, 0.01, -0.01]), rtol=1e-3)
+
+
+def reordered_in_part(net, order):
+    """A wrong answer: the next brick reads the channels in their old places."""
+    other = copy.deepcopy(net)
+    with torch.no_grad():
+        for values in (*other.up[0][1][0].parameters(), *other.up[0][1][1].parameters()):
+            values.copy_(values[order])
+    return other
+
+
+@pytest.fixture(scope="module")
+def drawing(z):
+    """The lesson's own network after some steps, when BatchNorm's numbers have moved."""
+    cells = ("build-block", "build-unet", "build-loop")
+    given = {"x": images.load("face", size=SIDE), "z": z, "WIDTHS": (32,) * 4, "STEPS": 20}
+    return lesson(*cells, **given)["net"]
+
+
+def check_twin(net, z, capsys, twin):
+    lesson("check-twin", net=net, z=z, twin=twin)
+    return capsys.readouterr().out
+
+
+def test_two_sets_of_weights_draw_one_picture(drawing, z, capsys):
+    twin = lesson_code.answer("02", "exercise-twin")["twin"]
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(3))
+    other = twin(drawing, order)
+    assert torch.allclose(other(z), drawing(z), atol=1e-5)
+    assert not torch.allclose(other.up[0][1][0].weight, drawing.up[0][1][0].weight, atol=0.01)
+    assert check_twin(drawing, z, capsys, twin).count("✅") == 2
+
+
+def test_neither_a_copy_nor_half_an_exchange_passes_for_a_twin(drawing, z, capsys):
+    assert "❌ its weights" in check_twin(drawing, z, capsys, lambda net, order: copy.deepcopy(net))
+    assert "❌ the picture" in check_twin(drawing, z, capsys, reordered_in_part)
+
+
+def test_batchnorm_takes_the_scale_of_a_convolution_away(drawing, z):
+    other = copy.deepcopy(drawing)
+    with torch.no_grad():
+        for values in other.up[0][1][0].parameters():
+            values.mul_(2)
+    assert torch.allclose(other(z), drawing(z), atol=1e-4)
 
 
 def test_the_stored_figure_is_there_and_small():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dipcourse import degrade, images, metrics, nets, presets
+from dipcourse import degrade, images, metrics, nets, presets, show
 from tools import lesson_code
+from tools.measured import quoting
 
 PRESET = presets.get("curves", "smoke")
 X = images.load("face", size=PRESET.size)
@@ -75,6 +76,75 @@ def test_the_photo_is_faster_than_its_shuffled_pixels_and_as_fast_as_its_swapped
     }
     steps = halves(targets)
     assert max(steps["photo"], steps["noisy"], steps["channels"]) <= steps["pixels"] / 2
+
+
+@pytest.fixture(scope="module")
+def reported():
+    """The names of the cells that repeat the report's experiment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("images", "curves"):
+            patch.setattr(show, name, lambda *_, **__: None)
+        cells = ("build-curve", "show-curves", "report-settings", "report-targets", "run-report")
+        return lesson(*cells, curves={"photo": np.ones(3)}, SIDE=64, SWEEP=40)
+
+
+def test_the_reports_network_input_and_photo_are_those_of_the_report(reported):
+    shapes = {tuple(y.shape) for y in reported["reported"].values()}
+    assert shapes == {(1, 3, 64, 96)}
+    net, z = reported["report"].make(3, 64, 96)
+    assert [down[0][0].out_channels for down in net.down] == [8, 16, 32, 64, 128]
+    assert [0 if skip is None else skip[0].out_channels for skip in net.skip] == [0, 0, 0, 4, 4]
+    assert z.shape == (1, 3, 64, 96)
+    assert 0 <= z.min() < 0.001 < 0.099 < z.max() <= 0.1
+    assert z.std() == pytest.approx(1 / 30, rel=0.2)  # the jitter is as strong as z
+    for fitted in reported["report_fits"].values():
+        assert fitted.settings["jitter"] == pytest.approx(1 / 30)
+        assert fitted.settings["lr"] == 0.01
+
+
+def test_with_the_reports_settings_the_order_is_the_same(reported):
+    photo, noisy, shuffled, noise = reported["report_curves"].values()
+    assert max(photo[-1], noisy[-1]) < 0.6
+    assert min(shuffled.min(), noise.min()) > 0.9
+
+
+def test_the_parts_of_the_first_loss_add_up_and_are_the_targets_own(reported, capsys):
+    names = {k: v for k, v in reported.items() if k != "__builtins__"}
+    lesson_code.run("03", "start-heights", **names)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert sum("✅" in line for line in lines) == 4
+    for line in lines[::2]:
+        means, spread, first_spread, covariance = map(float, line.split(","))
+        assert first_spread < 0.15 * (means + spread)
+        assert 2 * abs(covariance) < 0.06 * (means + spread)
+
+
+@pytest.mark.parametrize("part", ["means", "variance(y)", "variance(first)"])
+def test_the_parts_do_not_add_up_without_one(reported, capsys, part):
+    names = {k: v for k, v in reported.items() if k != "__builtins__"}
+    before, total = lesson_code.source("03", "start-heights").split("total = ")
+    exec(f"{before}total = {total.replace(part, '0', 1)}", names)
+    assert "❌" in capsys.readouterr().out
+
+
+def test_the_start_says_nothing_about_difficulty(reported):
+    first = {name: fitted.loss[0] for name, fitted in reported["report_fits"].items()}
+    shuffle = "rows and columns shuffled"
+    assert first[shuffle] == pytest.approx(first["photo"], rel=0.1)
+    photo, shuffled = (reported["reported"][name] for name in ("photo", shuffle))
+    assert torch.allclose(shuffled.mean((2, 3)), photo.mean((2, 3)), atol=1e-5)
+    assert torch.allclose(shuffled.var((2, 3)), photo.var((2, 3)), atol=1e-5)
+    wild = degrade.add_noise(photo, 1.0, generator=generator(), clip=False)
+    f_0 = reported["report_fits"]["photo"].frame(0)
+    assert metrics.mse(f_0, wild) - first["photo"] == pytest.approx(1, abs=0.1)
+
+
+def test_slow_targets_change_places():
+    """As the text says: the order of two shuffles is not the same in all runs."""
+    runs = quoting.stored()["lesson03-slow"]["values"]  # [seed][kind][photo]
+    whole_pixels, rows_columns = (np.array(runs)[:, kind] for kind in (2, 4))
+    assert (rows_columns > whole_pixels).any()
+    assert (rows_columns < whole_pixels).any()
 
 
 def test_free_pixels_learn_every_target_and_every_ring_at_one_speed():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dipcourse import baselines, degrade, fit, images, metrics, presets, recordings, show
+from dipcourse import baselines, degrade, fit, images, metrics, player, presets, recordings, show
 from tools import lesson_code
 from tools.measured.lesson06 import studies as study
 
@@ -166,6 +166,34 @@ def test_the_wrong_operators_are_those_that_the_text_names(lesson):
     wrong = (made["Pillow"] - degrade.Downsample(4)(x))[inside].abs().mean()
     assert (made["Pillow"] - lanczos3(x))[inside].abs().mean() < 0.002 < wrong / 3
     assert torch.equal(names["fourth"](x), made["every 4th pixel"])
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_photo_of_ones_own_is_enlarged_by_each_method(lesson, tmp_path, monkeypatch, grey):
+    """A file that is not square, in colour or grey: the methods get a square of its own pixels."""
+    path = tmp_path / "mine.png"
+    levels = images.to_numpy(images.load("coffee", grey=grey))
+    Image.fromarray(np.uint8(255 * levels + 0.5)).save(path)
+    shown = {}
+    monkeypatch.setattr(show, "images", lambda pictures, **_: shown.update(pictures))
+    monkeypatch.setattr(player, "iterations", lambda *_, **__: None)
+    cells = [lesson_code.source("06", id) for id in ("own-photo", "own-enlarged")]
+    small = replace(presets.get("superres", "smoke"), size=SIDE)
+    names = lesson("project", "build-tv", "build-dip", preset=small, STEPS=2)
+    cells[0] = cells[0].replace("MY_PHOTO = None", f"MY_PHOTO = {str(path)!r}")
+    for cell in cells:
+        exec(cell, names)
+    whole = images.load(path)
+    top = (whole.shape[2] - SIDE // 4) // 2
+    left = (whole.shape[3] - SIDE // 4) // 2
+    middle = whole[:, :, top : top + SIDE // 4, left : left + SIDE // 4]
+    assert torch.equal(names["own_y"], middle)
+    assert {x_hat.shape for x_hat in shown.values()} == {(1, 1 if grey else 3, SIDE, SIDE)}
+    gaps = {name: float(name.rpartition(" ")[2]) for name in shown}
+    bicubic, tv = (next(g for name, g in gaps.items() if k in name) for k in ("bicubic", "TV"))
+    assert tv < bicubic
+    by_pillow = next(x_hat for name, x_hat in shown.items() if "Lanczos" in name)
+    assert metrics.psnr(by_pillow, names["own_bicubic"]) > 30
 
 
 def test_the_stored_table_and_the_figure_are_there():

@@ -36,7 +36,10 @@ def random(seed):
 @cache
 def target(kind, seed, name="face", size=SIDE):
     """One of the lesson's targets, drawn anew for each seed."""
-    x, generator = photo(name, size), random(seed)
+    return made_of(photo(name, size), kind, random(seed))
+
+
+def made_of(x, kind, generator):
     if kind == "photo":
         return x
     if kind == "uniform":
@@ -166,6 +169,50 @@ def large_noise(seed):
     )
     assert 1.5 * small < large
     return large
+
+
+# ---- the lab report's network, input and shape of the photo
+
+REPORT = lesson_code.run("03", "report-settings", preset=PRESET)["report"]
+
+
+@cache
+def report(seed, name):
+    """{kind: (loss / variance, first loss)} of the report's four targets, two rows to three."""
+    x = photo(name, 3 * SIDE // 2)[:, :, SIDE // 4 : 5 * SIDE // 4]
+    kinds = "photo", WEAK, "rows_columns", "uniform"
+    targets = {kind: made_of(x, kind, random(seed)) for kind in kinds}
+    fits = LESSON["fit_each"](targets, REPORT, SWEEP, seed)
+    return {k: (LESSON["curve"](fits[k], y), float(fits[k].loss[0])) for k, y in targets.items()}
+
+
+@claim("lesson03-report-fast", text=span, holds=lambda steps: np.max(steps) <= 60)
+def report_fast(seed):
+    """Steps to half of the variance for the photo and the weakly noisy one, for each photo."""
+    runs = [report(seed, name) for name in PHOTOS]
+    return [[LESSON["half"](run[kind][0]) for kind in ("photo", WEAK)] for run in runs]
+
+
+@claim(
+    "lesson03-report-slow",
+    text=lambda values: f"{np.floor(np.min(values)):.0f} %",
+    holds=lambda values: np.min(values) > 80,
+)
+def report_slow(seed):
+    """The least that is left of the shuffled photo and of noise, in % of their variance."""
+    runs, kinds = [report(seed, name) for name in PHOTOS], ("rows_columns", "uniform")
+    return [[100 * float(run[kind][0].min()) for kind in kinds] for run in runs]
+
+
+@claim(
+    "lesson03-report-start",
+    text=lambda ratios: "–".join(f"{f(ratios):.2f}" for f in (np.min, np.max)),
+    holds=lambda ratios: 0.9 < np.min(ratios) <= np.max(ratios) < 1.1,
+)
+def report_start(seed):
+    """The first loss of the shuffled photo over that of the photo, for each photo."""
+    runs = [report(seed, name) for name in PHOTOS]
+    return [run["rows_columns"][1] / run["photo"][1] for run in runs]
 
 
 # ---- in which order
