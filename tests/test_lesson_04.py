@@ -176,6 +176,90 @@ def test_the_long_fit_falls_as_well_only_later():
     assert psnr[-1] < psnr[best] - 3
 
 
+def test_the_sketch_touches_x_and_the_network_does_not(capsys):
+    plain = recordings.load("00_overfit")  # of this very x and y
+    names = lesson("build-path", "show-path", plain=plain)
+    to_y, to_x = names["paths"]["the poster's sketch"]
+    assert to_y == [names["distance"](plain.frame(0), Y), names["distance"](X, Y), 0]
+    assert to_x == [names["distance"](plain.frame(0), X), 0, names["distance"](X, Y)]
+    passed, y = capsys.readouterr().out.splitlines()
+    best = max(metrics.psnr(plain.frame(i), X) for i in range(len(plain)))
+    assert f"({best:.1f} dB)" in passed
+    assert f"({metrics.psnr(Y, X):.1f} dB)" in y
+
+
+def noisy_copy(x, kind="gaussian"):
+    return degrade.add_noise(x, SIGMA, kind, generator())
+
+
+def test_uniform_noise_comes_back_at_the_steps_at_which_gaussian_noise_does():
+    gaussian, uniform = recordings.load("04_long"), recordings.load("04_uniform")
+    x, steps = images.load("face", 192), [500, 1500, 2500, 10_000]
+    assert {0, *steps} <= set(uniform.steps)
+    curves = [[metrics.psnr(h.frame(h.nearest(k)), x) for k in steps] for h in (gaussian, uniform)]
+    assert np.abs(np.subtract(*curves)).max() < 0.45
+    assert curves[1] == sorted(curves[1], reverse=True)
+    assert curves[1][0] - curves[1][-1] == pytest.approx(5.2, abs=0.4)
+    rivals = lesson("build-wavelets", "build-classical")["classical"]
+    others = {k: metrics.psnr(v, x) for k, v in rivals(noisy_copy(x, "uniform"), x, SIGMA).items()}
+    assert others["TV"] + 0.1 < curves[1][0]
+    assert curves[1][0] + 0.9 < min(others["NLM"], others["wavelets"]) < curves[1][0] + 1.4
+
+
+@pytest.fixture(scope="module")
+def held():
+    """What the lesson's table says of the recorded fits: {name: row}."""
+    resistance = lesson("build-path", "build-psnrs", "build-share")["resistance"]
+    found = {}
+    for name, photo in (("00_overfit", "face"), ("04_long", "face"), ("04_paper", "astronaut")):
+        history = recordings.load(name)
+        x = images.load(photo, history.frames.shape[3])
+        found[name] = resistance(name, history, x, noisy_copy(x))
+    return found
+
+
+def test_the_best_frames_hold_a_tenth_of_the_noise(held):
+    assert all(0.07 < row["share there"] < 0.14 for row in held.values())
+
+
+def test_jitter_delays_the_noise_and_does_not_keep_it_out(held):
+    assert held["00_overfit"]["half at step"] == 499
+    assert held["04_long"]["half at step"] == 8000
+    assert held["04_paper"]["half at step"] == "later"
+    assert 0.15 < held["04_paper"]["share at the end"] < 0.2
+
+
+def test_the_blocks_come_back_within_50_000_steps_and_most_of_their_error_was_never_out():
+    history = recordings.load("04_jpeg_long")
+    x = images.load("face", history.frames.shape[3])
+    y = degrade.jpeg(x, 10)
+    names = lesson("build-path", "build-psnrs", "build-wavelets", "build-classical", "build-share")
+    psnr = dict(zip(history.steps, names["psnrs"](history, reference=x), strict=True))
+    gains = {k: value - metrics.psnr(y, x) for k, value in psnr.items()}
+    assert max(gains.values()) == pytest.approx(0.6, abs=0.05)
+    assert gains[2400] == pytest.approx(0.4, abs=0.05)
+    assert abs(gains[49_999]) < 0.15
+    flat = [gain for k, gain in gains.items() if 3000 < k < 10_000]
+    assert max(flat) == max(gains.values())
+    assert np.ptp(flat) < 0.15
+    means = names["psnrs"](history, True, x)
+    assert max(means) - metrics.psnr(y, x) == pytest.approx(0.8, abs=0.05)
+    assert 2400 < history.steps[np.argmax(means)] < 4000
+    row = names["resistance"]("JPEG", history, x, y)
+    assert row["share there"] == pytest.approx(0.8, abs=0.04)
+    assert row["share at the end"] > 0.93
+    others = names["classical"](y, x, metrics.mse(y, x) ** 0.5)
+    assert metrics.psnr(others["NLM"], x) > max(*means, *psnr.values()) + 0.1
+
+
+def test_a_share_of_the_error_counts_what_points_along_it():
+    share = lesson("build-path", "build-psnrs", "build-share")["error_share"]
+    assert share(Y, X, Y) == pytest.approx(1)
+    assert share(X + 0.3 * (Y - X), X, Y) == pytest.approx(0.3)
+    elsewhere = degrade.add_noise(X, 0.2, generator=generator(9), clip=False)
+    assert abs(share(elsewhere, X, Y)) < 0.05
+
+
 def test_on_other_photos_one_run_is_behind_and_the_mean_of_two_loses_on_the_coffee_alone():
     ahead = {}
     for row in recordings.table("04_tricks")["rows"]:

@@ -188,6 +188,21 @@ def test_long_runs_show_the_steps_of_the_report():
             assert abs(history.steps[history.nearest(step)] - step) < 0.1 * max(step, 10)
 
 
+def test_the_region_is_caught_by_biharmonic_at_step_500_and_falls_from_there():
+    history, mask = recordings.load("05_region"), study_05.damages(SIDE)["a region"]
+    assert set(study_05.REGION_STEPS) <= set(history.steps)
+    filled = study_05.classical(X, mask)
+    best = filled.pop("biharmonic")
+    assert best > max(filled.values())
+    hidden = [metrics.psnr(history.frame(i), X, 1 - mask) for i in range(len(history))]
+    early = [psnr for step, psnr in zip(history.steps, hidden, strict=True) if step < 500]
+    assert max(early) > best + 0.5
+    shown = [hidden[history.nearest(step)] for step in study_05.REGION_STEPS]
+    assert shown[1:] == sorted(shown[1:], reverse=True)
+    assert best - 0.5 < shown[1] < best
+    assert best - shown[3] == pytest.approx(2, abs=0.25)
+
+
 @pytest.mark.parametrize("painted", [False, True])
 def test_your_own_hole_is_filled_whether_you_paint_or_not(painted):
     names = lesson("build-damages", "build-loss", "build-classical", "build-composite")

@@ -1,14 +1,17 @@
-"""What lesson 04 shows without running it: a long fit, and two tables over several photos.
+"""What lesson 04 shows without running it: long fits, and two tables over several photos.
 
-python -m tools.measured record 04_long              the long fit
-python -m tools.measured tables 04_tricks 04_jpeg    the tables
+python -m tools.measured record 04_long 04_uniform 04_jpeg_long    the long fits
+python -m tools.measured tables 04_tricks 04_jpeg                  the tables
 """
 
+from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import torch
 
 from dipcourse import degrade, fit, images, metrics, presets
+from dipcourse.fit.walk import walk
 from tools import lesson_code
 from tools.measured.recordings import recording
 from tools.measured.tables import table
@@ -53,18 +56,44 @@ def classical(y, x, noise):
     return scores(LESSON["classical"](y, x, noise), x)
 
 
+def film(preset, y, operator, kept, **changes):
+    """A fit of y up to the last of the steps to keep, with a frame at each of them."""
+    net, z = preset.make(*y.shape[1:], seed=0)
+    settings = {k: v for k, v in preset.fit.items() if k != "steps"}
+    stepper = fit.Stepper(net, z, y, operator, **settings | changes)
+    for _ in walk(stepper, kept[-1] + 1, kept):
+        pass
+    return stepper.history()
+
+
 @recording("04_long", preset="denoise")
 def long(preset):
     """The denoising fit of the face for 10,001 steps, with frames at the steps of a report."""
-    x = images.load("face", preset.size)
-    net, z = preset.make(seed=0)
-    settings = {k: v for k, v in preset.fit.items() if k != "steps"}
-    stepper = fit.Stepper(net, z, noisy(x, 0), degrade.Identity(), **settings)
-    for k in range(KEPT[-1] + 1):
-        stepper.step()
-        if k in KEPT:
-            stepper.snapshot()
-    return stepper.history()
+    y = noisy(images.load("face", preset.size), 0)
+    return film(preset, y, degrade.Identity(), KEPT)
+
+
+@recording("04_uniform", preset="denoise")
+def uniform(preset):
+    """The same fit with uniform noise of the same σ, and frames at the same steps."""
+    y = noisy(images.load("face", preset.size), 0, kind="uniform")
+    return film(preset, y, degrade.Identity(), KEPT)
+
+
+#: The network of the authors' JPEG example; learning rate and jitter are those of denoising.
+JPEG_NET = {"widths": (8, 16, 32, 64, 128), "skip": (0, 0, 0, 4, 4), "upsample": "bilinear"}
+JPEG_SIDE, JPEG_STEPS = 96, 50_000
+JPEG_USUAL = 2400  # the authors' number of steps
+
+
+@recording("04_jpeg_long", preset="denoise", scale="paper")
+def jpeg_long(preset):
+    """A JPEG of the face, quality 10, 96², the authors' network for it, 50,000 steps."""
+    authors = replace(preset, size=JPEG_SIDE, net=JPEG_NET, z={"channels": 3})
+    evenly = np.geomspace(10, JPEG_STEPS - 1, 38).round().astype(int).tolist()  # on a log axis
+    y = degrade.jpeg(images.load("face", JPEG_SIDE), 10)
+    kept = sorted({0, JPEG_USUAL, *evenly})
+    return film(authors, y, degrade.Identity(), kept, precision="float32", threads=1)
 
 
 @table("04_tricks", key=("photo",))

@@ -1,8 +1,8 @@
 """What lesson 05 shows of long runs, of settings and of seeds.
 
-python -m tools.measured record 05_text 05_half 05_hole     fits of 8,000 steps
-python -m tools.measured tables 05_settings 05_seeds        one setting at a time; 11 photos
-python -m tools.measured figures 05_settings 05_seeds       their figures, images/05_*.png
+python -m tools.measured record 05_text 05_half 05_hole 05_region    fits of 8,000 steps
+python -m tools.measured tables 05_settings 05_seeds     one setting at a time; 11 photos
+python -m tools.measured figures 05_settings 05_seeds    their figures, images/05_*.png
 """
 
 from dataclasses import replace
@@ -12,8 +12,10 @@ import torch
 from matplotlib.figure import Figure
 
 from dipcourse import degrade, images, metrics, presets, recordings, show
+from dipcourse.fit import frame_steps
 from tools import lesson_code
 from tools.measured.figures import figure
+from tools.measured.lesson04.studies import film
 from tools.measured.recordings import recording
 from tools.measured.tables import table
 
@@ -77,6 +79,18 @@ def long_half(preset):
 def long_hole(preset):
     """A large hole in the face, 64², 8,000 steps, without skips."""
     return long_run(network(5, 0, preset), HOLE)
+
+
+#: the steps of the second region in a student project; the last step of 8,000 is 7999
+REGION_STEPS = (0, 500, 1500, 4000, 7999)
+
+
+@recording("05_region", preset="inpaint")
+def long_region(preset):
+    """A region of the face, 64², 8,000 steps, without skips, with frames at a project's steps."""
+    hide = degrade.Mask(damages(64)["a region"])
+    kept = sorted({*REGION_STEPS, *frame_steps(8000, 30)})
+    return film(replace(network(5, 0, preset), size=64), hide(images.load("face", 64)), hide, kept)
 
 
 # ---- one setting at a time
