@@ -173,7 +173,7 @@ def test_where_finds_numbers_tables_fits_and_figures(capsys):
     number = quoting.stored()["lesson00-best"]["text"]
     for word, found in (
         (number, "claim lesson00-best"),
-        ("07_cures", "table 07_cures"),
+        ("09_cures", "table 09_cures"),
         ("04_long", "fit 04_long"),
         ("05_seeds", "figure 05_seeds"),
     ):

@@ -94,6 +94,9 @@ READERS = {
         ("paper-fit", "RUN_IT = False", "RUN_IT = True"),
         "assert len(wide.loss) == 2",
         "paper-table",
+        ("own-photo", "MY_PHOTO = None", "MY_PHOTO = '../images/face.png'"),
+        "own-enlarged",
+        "assert own_y.shape == (1, 3, SQUARE, SQUARE)",
     ],
     "90": [
         "from dipcourse.live import mask as drawing",
@@ -128,7 +131,7 @@ READERS = {
         "reveal",
         "farewell",
         "heal",
-        "assert torch.equal(mask, scribble(SIDE))",
+        "assert torch.equal(mask, scribble)",
     ],
 }
 

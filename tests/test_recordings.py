@@ -266,6 +266,9 @@ def test_text_has_columns_for_all_rows():
 # ---- fits of hours
 
 
+KEEP = fit.frame_steps(30, 4)
+
+
 def long_fit(**settings):
     torch.manual_seed(0)
     net, z = nets.UNet(4, 3, widths=(8, 8)), nets.fixed_input(4, 32, 32)
@@ -274,7 +277,7 @@ def long_fit(**settings):
 
 
 def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
-    whole = long.go_on("99_long", long_fit, 30, 4, tmp_path / "whole", every=1e9)
+    whole = long.go_on("99_long", long_fit, 30, KEEP, tmp_path / "whole", every=1e9).history()
     step, made = fit.Stepper.step, []
 
     def interrupted(stepper):
@@ -284,10 +287,10 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fit.Stepper, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        long.go_on("99_long", long_fit, 30, 4, tmp_path, every=0)
+        long.go_on("99_long", long_fit, 30, KEEP, tmp_path, every=0)
     rest_of_it = []
     monkeypatch.setattr(fit.Stepper, "step", lambda one: rest_of_it.append(step(one)))
-    rest = long.go_on("99_long", long_fit, 30, 4, tmp_path, every=1e9)
+    rest = long.go_on("99_long", long_fit, 30, KEEP, tmp_path, every=1e9).history()
     assert len(rest_of_it) == 13
     assert (rest.loss == whole.loss).all()
     assert (rest.variance[4:] == whole.variance[4:]).all()
@@ -298,10 +301,30 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 def test_a_fit_that_is_done_is_not_made_again_and_none_passes_for_another(tmp_path, monkeypatch):
-    done = long.go_on("99_long", long_fit, 30, 4, tmp_path)
+    done = long.go_on("99_long", long_fit, 30, KEEP, tmp_path).history()
     monkeypatch.setattr(fit.Stepper, "step", lambda stepper: pytest.fail("made again"))
-    again = long.go_on("99_long", long_fit, 30, 4, tmp_path)
+    again = long.go_on("99_long", long_fit, 30, KEEP, tmp_path).history()
     assert (again.loss == done.loss).all()
     assert torch.equal(again.frames, done.frames)
     with pytest.raises(SystemExit, match="other settings: delete it"):
-        long.go_on("99_long", lambda: long_fit(lr=0.5), 30, 4, tmp_path)
+        long.go_on("99_long", lambda: long_fit(lr=0.5), 30, KEEP, tmp_path)
+
+
+def test_what_is_noted_after_each_step_outlives_an_interruption(tmp_path):
+    def begin():
+        stepper = long_fit()
+        stepper.seen = []
+        return stepper
+
+    def note(stepper):
+        stepper.seen.append(stepper.k)
+
+    def note_till_8(stepper):
+        note(stepper)
+        if stepper.k == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        long.go_on("99_long", begin, 12, KEEP, tmp_path, every=0, after_step=note_till_8)
+    rest = long.go_on("99_long", begin, 12, KEEP, tmp_path, every=0, after_step=note)
+    assert rest.seen == [*range(1, 13)]

@@ -33,7 +33,7 @@ class Rollback:
     Raises:
         ValueError: the factor is not above 1.
 
-    Built in lesson 07 (used).
+    Built in lesson 09 (used).
     """
 
     def __init__(

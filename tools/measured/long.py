@@ -1,14 +1,13 @@
 """Fits of hours: an interrupted one goes on where it was."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import torch
 
-from dipcourse.fit import Stepper, frame_steps
+from dipcourse.fit import Stepper
 from dipcourse.fit.walk import walk
-from dipcourse.history import History
 from tools.measured.quoting import ROOT
 
 FOLDER = ROOT / "unfinished"
@@ -19,10 +18,11 @@ def go_on(
     name: str,
     begin: Callable[[], Stepper],
     steps: int,
-    frames: int,
+    keep: Container[int],
     folder: Path = FOLDER,
     every: float = EVERY,
-) -> History:
+    after_step: Callable[[Stepper], None] | None = None,
+) -> Stepper:
     """Make a long fit, or what is left of it.
 
     Args:
@@ -30,12 +30,13 @@ def go_on(
             again, with another limit of bytes; delete it to begin anew.
         begin: makes the Stepper.
         steps: number of updates.
-        frames: how many outputs to keep.
+        keep: the steps whose outputs become frames.
         folder: where the checkpoint lies.
         every: seconds between two checkpoints.
+        after_step: called after each step. What it writes on the Stepper is kept with it.
 
     Returns:
-        History, bit by bit that of a fit without interruption on as many threads.
+        The Stepper, bit by bit that of a fit without interruption on as many threads.
 
     Raises:
         SystemExit: the checkpoint is one of another fit.
@@ -44,13 +45,15 @@ def go_on(
     if path.exists():
         stepper = same_fit(torch.load(path, weights_only=False), stepper, path)
     saved = time.monotonic()
-    for loss in walk(stepper, steps, frame_steps(steps, frames)):
+    for loss in walk(stepper, steps, keep):
+        if after_step is not None:
+            after_step(stepper)
         if time.monotonic() - saved >= every:
             save(stepper, path)
             saved = time.monotonic()
             print(f"{name}: step {stepper.k} of {steps}, loss {loss or 0:.5f}", flush=True)
     save(stepper, path)
-    return stepper.history(planned=steps)
+    return stepper
 
 
 def same_fit(kept: Stepper, fresh: Stepper, path: Path) -> Stepper:

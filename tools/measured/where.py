@@ -1,4 +1,4 @@
-"""Where does this number come from? `python -m tools.measured where 28.1`, `… where 07_cures`."""
+"""Where does this number come from? `python -m tools.measured where 28.1`, `… where 09_cures`."""
 
 import argparse
 import inspect

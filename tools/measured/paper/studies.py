@@ -36,11 +36,14 @@ def fitted(name, task, preset):
     chosen = preset.fit | TUNED.get(task, {})
     settings = {key: value for key, value in chosen.items() if key != "steps"}
 
+    steps = STEPS[task]
+
     def begin():
         net, z = replace(preset, size=SIDE).make(seed=0)
         return fit.Stepper(net, z, *given(task), **settings)
 
-    return thinned(long.go_on(name, begin, STEPS[task], FRAMES), KEPT)
+    stepper = long.go_on(name, begin, steps, fit.frame_steps(steps, FRAMES))
+    return thinned(stepper.history(), KEPT)
 
 
 @recording("04_paper", preset="denoise", scale="paper")
