@@ -1,5 +1,7 @@
 """Lesson 03: its inline code against the package, and what it states that needs no long fit."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -222,3 +224,17 @@ def test_noise_drawn_with_the_seed_of_z_is_not_in_z(draw):
     noise = draw(1, 3, 32, 32, generator=generator(5))
     together = torch.cat([z, noise], dim=1)[0].flatten(1)
     assert torch.corrcoef(together)[8:, :8].abs().max() < 0.2
+
+
+def test_with_the_optimisers_swapped_the_network_still_prefers_the_photo(capsys):
+    preset = presets.get("curves", "laptop")
+    x = images.load("face", size=preset.size)
+    targets = {"photo": x, "shuffled": degrade.shuffle_pixels(x, "pixels", generator())}
+    lesson("build-curve", "swap", preset=preset, targets=targets, STEPS=preset.fit["steps"])
+    lines = capsys.readouterr().out.splitlines()
+    told = [re.search(r"on pixels (\d+), .* on weights (\d+)", line) for line in lines]
+    (adam, descent), (adam_shuffled, descent_shuffled) = (
+        [int(n) for n in found.groups()] for found in told if found
+    )
+    assert abs(adam_shuffled - adam) <= 5  # no order
+    assert descent_shuffled > 4 * descent

@@ -254,3 +254,16 @@ def test_jitter_helps_the_hidden_pixels_by_decibels_and_both_beat_the_best_filli
     jittered, still = hidden_pixels("09_delft"), hidden_pixels("09_delft_still")
     assert jittered > still + 4
     assert still > filling + 1
+
+
+def test_the_authors_guard_turns_a_harmless_fall_into_a_lasting_one():
+    behind, alone = (recordings.load(f"09_delft_{name}") for name in ("guard", "still"))
+    fall = int(np.argmax(one_step_falls("09_delft_guard") > delft.FALL)) + delft.BEGIN + 1
+    assert 900 < fall < 930
+    assert behind.settings["guard used"] == len(behind.loss) - fall  # each step from there on
+    lost = np.log10(behind.loss[1200:1500]) - np.log10(alone.loss[1200:1500])
+    assert 10 * np.median(lost) > 20  # dB, of the known pixels
+    whole = np.array(behind.settings["lowest PSNR"])
+    where = fall // delft.SPAN
+    assert whole[where - 5 : where].min() - whole[where : where + 3].min() > 9.5
+    assert max(whole[where + 20 :]) < whole[where - 5 : where].min() - 1
