@@ -267,3 +267,10 @@ def test_the_authors_guard_turns_a_harmless_fall_into_a_lasting_one():
     where = fall // delft.SPAN
     assert whole[where - 5 : where].min() - whole[where : where + 3].min() > 9.5
     assert max(whole[where + 20 :]) < whole[where - 5 : where].min() - 1
+
+
+def test_the_large_network_passes_the_limit_before_it_falls():
+    meter = {row["from the drop"]: row["meter"] for row in rows("09_delft_meter")}
+    assert meter[-24] < 0.95
+    assert max(meter[k] for k in (-12, -8, -4)) > 1
+    assert meter[4] < 0.8
