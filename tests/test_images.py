@@ -501,6 +501,11 @@ REFUSED = {
     "live.damage_panel photos": lambda: live.damage_panel(GREY),
     "live.fit_panel y": lambda: live.fit_panel(net(), None, GREY, A),
     "live.fit_panel reference": lambda: live.fit_panel(net(), None, X, A, reference=GREY),
+    "live.watch y": lambda: live.watch(net(), None, GREY, A, steps=1),
+    "live.watch holdout": lambda: live.watch(net(), None, X, A, steps=1, holdout=255 * UNIT_MASK),
+    "a picture that stays beside a fit": lambda: live.watch(
+        net(), None, X, A, steps=1, beside={"grey": GREY}
+    ),
     "baselines.best_of y": lambda: baselines.best_of(baselines.tv, GREY, [0.1], X),
     "baselines.best_of reference": lambda: baselines.best_of(baselines.tv, X, [0.1], GREY),
     **{f"baselines.{name} {argument}": call for (name, argument), call in BASELINES.items()},

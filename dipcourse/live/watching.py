@@ -9,7 +9,7 @@ from IPython import get_ipython
 from IPython.display import display
 from torch import nn
 
-from dipcourse import fit
+from dipcourse import fit, images
 from dipcourse.fit.settings import takes_settings
 from dipcourse.history import History
 from dipcourse.live.sight import view
@@ -49,6 +49,8 @@ def watch(
     >>> len(watch(nets.PixelImage(y), None, y, degrade.Identity(), steps=3).loss)
     3
     """
+    for title, picture in (beside or {}).items():
+        images.require(picture, f"the picture {title!r}")
     page = _Page(steps, beside or {})
     history = fit.fit(
         net,
