@@ -30,7 +30,7 @@ from tools.execute import execute
 from tools.measured import circumstances, claims, quoting
 
 PAGES = Path(__file__).with_name("pages")
-LIMIT = 13_000_000  # bytes of a page: lesson 04 is full of noise, which does not shrink
+LIMIT = 10_000_000  # bytes of a page
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = "<p><em>Here a live panel appears when you run the lesson in Jupyter.</em></p>"
 BADGE = re.compile(r"\[!\[(Open in Colab)\]\([^)]*\)\]")
