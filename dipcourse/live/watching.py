@@ -49,9 +49,10 @@ def watch(
     >>> len(watch(nets.PixelImage(y), None, y, degrade.Identity(), steps=3).loss)
     3
     """
-    for title, picture in (beside or {}).items():
+    beside = beside or {}
+    for title, picture in beside.items():
         images.require(picture, f"the picture {title!r}")
-    page = _Page(steps, beside or {})
+    page = _Page(steps, beside)
     history = fit.fit(
         net,
         z,

@@ -20,7 +20,6 @@ RATES = (0.003, 0.01, 0.03)
 RATE = 0.03  # of the lesson's fit, and of the cures
 SEEDS = (0, 1, 2)
 STEPS = 600  # of the fits of the cures
-LEAD = 25  # steps between the start of a replay and the jump
 
 CELLS = ("build-half", "build-watch", "build-rise", "build-diagonal", "build-meter")
 CELLS += ("build-undo", "guarded")
@@ -29,6 +28,7 @@ LESSON = lesson_code.run("09", *CELLS)
 half_hidden = LESSON["half_hidden"]
 watch = LESSON["watch"]
 rise = LESSON["rise"]
+LEAD = LESSON["LEAD"]  # steps between the start of a replay and the jump
 
 
 def falls(loss, after=20, back=20):
