@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import warm
 
 from tools import front_ends
 from tools.front_ends import ClassicNotebook, JupyterLab
@@ -71,6 +72,13 @@ def pytest_xdist_make_scheduler(config, log):
 
     config.option.loadscopereorder = False  # files come in the order of their tests
     return Together(config, log)
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory):
+    """How Python programs and kernels start that find the libraries imported."""
+    with warm.server(tmp_path_factory.mktemp("warm")) as how:
+        yield how
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from dipcourse.assignment import board
@@ -28,10 +27,16 @@ SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MU
 
 
 class Course:
-    """A folder with nbgrader's settings and sources, in which its commands run."""
+    """A folder with nbgrader's settings and sources, in which its commands run.
 
-    def __init__(self, folder, sources):
-        self.folder = Path(folder)
+    Args:
+        folder: where.
+        sources: {assignment: notebook with the solutions}.
+        start: how its commands and their kernels start.
+    """
+
+    def __init__(self, folder, sources, start):
+        self.folder, self.start = Path(folder), start
         shutil.copy(ROOT / "nbgrader_config.py", self.folder)
         self.sources = sources
         for name, notebook in sources.items():
@@ -56,11 +61,11 @@ class Course:
         """Run nbgrader; return what it says."""
         environment = {k: v for k, v in os.environ.items() if k != "NBGRADER_EXECUTION"}
         process = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *command],
+            [*self.start.command, "-m", "nbgrader", *command],
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env=environment,
+            env=environment | self.start.environment,
         )
         said = process.stdout + process.stderr
         assert bool(process.returncode) == fails, said[-6000:]

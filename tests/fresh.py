@@ -30,7 +30,7 @@ START = "import sys, fresh; fresh.work(sys.argv[1:])"
 GRADING = {"NBGRADER_EXECUTION": "autograde"}
 
 
-def tried(source, tries, files):
+def tried(source, tries, files, start):
     """What the tests say to many answers, and submit_check's run to whole notebooks.
 
     Args:
@@ -38,6 +38,7 @@ def tried(source, tries, files):
         tries: list of (task, code, test cells): in each the other tasks are not answered. Of the
             first the tests' own fits are kept for the others: it should come to the dear ones.
         files: notebooks to run from a fresh start, without the cells to look at, which are slow.
+        start: how the process starts.
 
     Returns:
         List of {test cell: points, or [name, words] of what it raised}; and {file:
@@ -53,7 +54,7 @@ def tried(source, tries, files):
         paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
         environment = ENVIRONMENT | fresh_start.environment(folder)
         process = subprocess.run(
-            [sys.executable, "-c", START, str(source), folder],
+            [*start.command, "-c", START, str(source), folder],
             cwd=folder,
             env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.DEVNULL,

@@ -387,9 +387,9 @@ class Graded:
     afresh: dict
 
 
-def grade(name, folder):
+def grade(name, folder, start):
     """Grade everything: each answer in a fork, and a sample end to end through nbgrader."""
-    course = Course(folder, {name: SOURCES[name]})
+    course = Course(folder, {name: SOURCES[name]}, start)
     course.run("generate_assignment", name, "--force")
     handed_in, attempts = sample(name, course.released(name)), tries(name)
     release = folder / "assignments" / name / f"{name}.ipynb"
@@ -402,6 +402,7 @@ def grade(name, folder):
         folder / "solutions" / name / f"{name}.ipynb",
         [(one.task, one.code, one.tests) for one in attempts],
         [mixed, release],
+        start,
     )
     return Graded(
         name,
@@ -413,8 +414,8 @@ def grade(name, folder):
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def graded(request, tmp_path_factory):
-    return grade(request.param, tmp_path_factory.mktemp(request.param))
+def graded(request, tmp_path_factory, start):
+    return grade(request.param, tmp_path_factory.mktemp(request.param), start)
 
 
 def lost(scores, name):

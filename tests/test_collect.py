@@ -309,8 +309,8 @@ def test_own_patterns_come_first(download):
 
 
 @pytest.fixture
-def course(tmp_path):
-    course = Course(tmp_path, {})
+def course(tmp_path, start):
+    course = Course(tmp_path, {}, start)
     course.write(f"assignments/{NAME}/{NAME}.ipynb", notebook(None))
     (tmp_path / "downloaded" / NAME / "archive").mkdir(parents=True)
     return course

@@ -356,9 +356,9 @@ c.Autograde.autograde_preprocessors[0] = ExecuteSome
 """
 
 
-def grade_class(folder):
+def grade_class(folder, start):
     """The path of the page with a class of damaged notebooks; what each command said."""
-    course = Course(folder, {NAME: source()})
+    course = Course(folder, {NAME: source()}, start)
     config = course.folder / "nbgrader_config.py"
     text = config.read_text(encoding="utf-8").replace("configure(c)", "configure(c, seconds=10)")
     config.write_text(text + EXECUTES_SOME, encoding="utf-8")
@@ -386,8 +386,8 @@ def mark_by_hand(course):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    return grade_class(tmp_path_factory.mktemp("class"))
+def course(tmp_path_factory, start):
+    return grade_class(tmp_path_factory.mktemp("class"), start)
 
 
 def hand_in(course):
@@ -563,7 +563,7 @@ def test_widgets_cost_nothing(course):
     assert "and again" in own_output(course, "loud", WIDGETS)
 
 
-def test_submit_check_and_the_grader_agree(course):
+def test_submit_check_and_the_grader_agree(course, start):
     """Where nobody cheats, and no cell has lost its type, which submit_check calls an obstacle."""
     others = {"rogue", "around", "blank", "score", CLASS[retyped][1]}
     others |= {name for name, row in course.table.items() if row["state"].startswith("COULD NOT")}
@@ -571,7 +571,7 @@ def test_submit_check_and_the_grader_agree(course):
     assert len(students) > 16
     place = "submitted/{}/{}/{}.ipynb"
     files = {name: course.folder / place.format(name, NAME, NAME) for name in students}
-    _, said = tried(None, [], list(files.values()))
+    _, said = tried(None, [], list(files.values()), start)
     afresh = {student: said[file] for student, file in files.items()}
     given = {student: auto(course, student) for student in students}
     assert disagreements(course, NAME, afresh, given) == []

@@ -262,6 +262,12 @@ def everything(notebook, probes, acts):
     return longer
 
 
+@pytest.fixture(autouse=True)
+def kernels_start_warm(monkeypatch, start):
+    for name, value in start.environment.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.mark.lesson
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs_as_is_answered_again_and_by_readers(path):
