@@ -29,6 +29,7 @@ LONG = (
     "tests/test_book.py",
     "tests/test_interrupts.py",
     "tests/test_release.py",
+    "tests/test_warm.py",
     "tests/test_lesson_90.py",
     "tests/test_machine.py",
     "tests/test_threads.py",

@@ -61,6 +61,8 @@ def server(folder):
             [sys.executable, __file__, "serve", str(listening.fileno())],
             pass_fds=[listening.fileno()],
             env=os.environ | {"MPLBACKEND": INLINE},
+            stdin=subprocess.PIPE,  # ends with this process, however that ends
+            start_new_session=True,  # Ctrl-C is for the programs, and their clients pass it on
         )
     try:
         yield Start(command, {"JUPYTER_PATH": kernels(folder, command)})
@@ -83,17 +85,17 @@ def kernels(folder, command):
 
 
 def serve(listening):
-    """Fork for each client; returns in the fork, with the client's command in ``sys.argv``."""
+    """Fork for each client, until standard input ends."""
     for name in LIBRARIES.split():
         __import__(name)
     gc.freeze()  # so that a fork shares this memory for good
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended
-    while True:
+    while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
         client, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return attend(client)
+            attend(client)
         client.close()
 
 
@@ -106,13 +108,13 @@ def attend(client):
     child = os.fork()
     if child == 0:
         client.close()
-        become(command, folder, environment, files)
-        return
+        become(folder, environment, files)
+        run(*command)
     watch(client, child)
 
 
-def become(command, folder, environment, files):
-    """Take over the client's folder, environment, files and command."""
+def become(folder, environment, files):
+    """Take over the client's folder, environment and files."""
     for place, file in enumerate(files):
         os.dup2(file, place)
         os.close(file)
@@ -122,16 +124,11 @@ def become(command, folder, environment, files):
     os.environ.clear()
     os.environ.update(environment)
     paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:] = [
-        folder,
-        *paths,
-        *(path for path in sys.path if path != os.path.dirname(__file__)),
-    ]
-    sys.argv = command
+    sys.path[:] = [folder, *paths, *sys.path[1:]]  # the first was the folder of this file
 
 
 def watch(client, child):
-    """End with the child, and let it end with the client."""
+    """End with the child, and end the child with the client."""
     client.send(f"{child}\n".encode())
     ended = os.pidfd_open(child)
     ready, *_ = select.select([client, ended], [], [])
@@ -187,4 +184,3 @@ if __name__ == "__main__":
     if place != "serve":
         sys.exit(ask(place, words))
     serve(socket.socket(fileno=int(words[0])))
-    run(*sys.argv)
