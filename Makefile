@@ -10,7 +10,7 @@ READY := .venv/.ready
 COLAB_READY := .venv-colab/.ready
 RUN := .venv/bin/python -m
 # two workers of a thread each; without bytecode, some sixty processes would compile the package anew
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN) pytest -n 2
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN) pytest -n 3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
