@@ -98,6 +98,11 @@ READERS = {
         "own-enlarged",
         "assert own_y.shape == (1, 3, SQUARE, SQUARE)",
     ],
+    "13": [
+        ("own-sound", "MY_SOUND = None", "MY_SOUND = '../dipcourse/_sounds/voice.wav'"),
+        "own-curves",
+        "assert len(own_targets['sound']) == len(voice)",
+    ],
     "90": [
         "from dipcourse.live import mask as drawing",
         "voted_on = recordings.load('90_noisy').steps",

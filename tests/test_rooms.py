@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "dipcourse"
 #: From the bottom to the top. A room may use those of lower layers, and none of its own layer.
 LAYERS = (
     {"_interrupts", "_numbers", "_palette", "_text"},
-    {"images"},
+    {"images", "sounds"},
     {"degrade", "history", "metrics", "nets", "priors"},
     {"baselines", "fit", "recordings", "stopping"},
     {"presets"},
@@ -30,7 +30,7 @@ KNOWN_TO = {
     "matplotlib": {"_text", "grading", "images", "show"},
     "nbgrader": {"grading"},
     "psutil": {"fit"},
-    "scipy": {"baselines"},
+    "scipy": {"baselines", "sounds"},
     "skimage": {"baselines", "metrics"},
     "tqdm": {"fit"},
 }

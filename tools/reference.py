@@ -16,7 +16,7 @@ from tools import notebooks
 
 #: Rooms of the package in the order in which a reader meets them.
 ROOMS = (
-    *("images", "degrade", "priors", "nets", "metrics", "baselines", "fit", "history"),
+    *("images", "sounds", "degrade", "priors", "nets", "metrics", "baselines", "fit", "history"),
     *("stopping", "presets", "recordings", "show", "player", "live", "check", "handin"),
     *("assignment", "grading"),
 )
