@@ -66,7 +66,7 @@ def load(
     part = _as_floats(samples[first : first + round(min(seconds, length) * file_rate)])
     if len(part) < SHORTEST * file_rate:
         raise ValueError(
-            f"{path.name} lasts {length:.2f} s: from {offset:g} s on, less than {SHORTEST} s is left"
+            f"{path.name} lasts {length:.2f} s: less than {SHORTEST} s is left from {offset:g} s on"
         )
     if name_or_path not in SOUNDS and len(part) < len(samples):
         print(f"{path.name} lasts {length:.1f} s: {len(part) / file_rate:.1f} s of it are loaded.")
