@@ -11,7 +11,7 @@ def code(kind: str) -> str:
     """The code of a script, with the colours and the common part in front of it.
 
     Args:
-        kind: "player", "compare" or "draw".
+        kind: "player", "compare", "draw" or "pick".
 
     >>> "function add(" in code("draw")
     True

@@ -11,6 +11,7 @@ without a kernel.
     watching    a fit whose output is on the page while it runs
     fitting     a fit that is steered while it runs; sight draws what both show
     mask        a photo to paint a mask on
+    picking     a photo of one's own, from a file or the camera
 
 May not enter: science. The damage is made by ``degrade``.
 """
@@ -20,6 +21,7 @@ from dipcourse.live.damages import damage_panel
 from dipcourse.live.fitting import fit_panel
 from dipcourse.live.mask import draw_mask
 from dipcourse.live.panels import panel
+from dipcourse.live.picking import pick_photo
 from dipcourse.live.steps import crop, difference, iterations, spectrum
 from dipcourse.live.watching import watch
 
@@ -33,6 +35,7 @@ __all__ = [
     "fit_panel",
     "iterations",
     "panel",
+    "pick_photo",
     "spectrum",
     "watch",
 ]
