@@ -1,27 +1,31 @@
-"""In a kernel of the tests, a fit that has been made is not made again: it is looked up.
+"""In a kernel of the tests, a fit or a figure that has been made is looked up, not made again.
 
 When every cell of a lesson runs once more, most of its fits are the same again. Whatever makes one
 differ is part of what is asked for here: a cell that meets another network, picture or setting than
 before fits anew. So does a cell whose prior or network is its own: the names that it uses may stand
-for something else by now.
+for something else by now. Of a figure, all values that are drawn are asked for.
 """
 
+import hashlib
 import io
 import pickle
 from functools import partial, wraps
 
 import torch
 
-from dipcourse import fit
+from dipcourse import fit, player
 from dipcourse.fit import together
+from dipcourse.show import picture
 
 OWN = b"__main__"  # how a pickle names what a notebook has defined
 
 
 def remember() -> None:
-    """From now on, ``fit.fit`` and ``fit.side_by_side`` look up what they have made."""
+    """From now on, fits, figures and the frames of a player are looked up once they are made."""
     fit.fit = looked_up(fit.fit)
     together._make = plans_looked_up(together._make)
+    picture._written = calls_looked_up(picture._written)
+    player._coded = calls_looked_up(player._coded)
 
 
 def looked_up(make):
@@ -47,6 +51,22 @@ def plans_looked_up(make):
     return remembered
 
 
+def calls_looked_up(make):
+    """The same for a function that does nothing but return, such as how a figure is written."""
+    made = {}
+
+    @wraps(make)
+    def remembered(*arguments):
+        asked = by_value(arguments)
+        if asked is None:
+            return make(*arguments)
+        if asked not in made:
+            made[asked] = make(*arguments)
+        return made[asked]
+
+    return remembered
+
+
 def recalled(made, asked, net, make):
     """The History of what is asked for, and the network as it was then; new ones are made."""
     if asked is None:
@@ -63,16 +83,18 @@ class _Values(pickle.Pickler):
 
     def reducer_override(self, thing):
         if isinstance(thing, torch.Tensor):
-            values = thing.detach().double().numpy().tobytes()
+            values = thing.detach().reshape(-1).view(torch.uint8).numpy().tobytes()
             return bytes.join, (b"", [str((thing.dtype, *thing.shape)).encode(), values])
         return NotImplemented
 
 
 def by_value(things):
-    """All values that make up these things, as bytes; None if a notebook's own code is in them."""
+    """A digest of all values of these things; None if a notebook's own code is in them."""
     file = io.BytesIO()
     try:
         _Values(file).dump(things)
     except (pickle.PicklingError, AttributeError, TypeError):  # of a lambda, of a generator
         return None
-    return None if OWN in file.getvalue() else file.getvalue()
+    if OWN in file.getvalue():
+        return None
+    return hashlib.sha256(file.getvalue()).digest()
