@@ -493,6 +493,8 @@ REFUSED = {
     "stopping.oracle x": lambda: stopping.oracle(history(), GREY),
     "stopping.oracle mask": lambda: stopping.oracle(history(), OTHER, mask=255 * UNIT_MASK),
     "live.draw_mask image": lambda: live.draw_mask(GREY),
+    "a photo to choose from": lambda: live.pick_photo(GREY),
+    "show.download x": lambda: show.download(GREY),
     "live.draw_mask start": lambda: live.draw_mask(X, start=255 * UNIT_MASK),
     "live.iterations reference": lambda: live.iterations(history(), reference=GREY),
     "live.difference reference": lambda: live.difference(GREY),

@@ -6,7 +6,7 @@ and last what readers do: write a step, paint, vote, and run some cells again.
 
 Once more means from the last cell to the first: so each cell meets what all later ones have left
 behind, which would be made anew in time if they ran from the top. It has to show the same text,
-numbers and pictures. A fit that is the same again is looked up (tests/remembered.py).
+numbers and pictures. A fit or a figure that is the same again is looked up (tests/remembered.py).
 """
 
 import copy
@@ -14,13 +14,15 @@ import itertools
 import re
 import sys
 
+import numpy as np
 import pytest
 import remembered
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from dipcourse import degrade, fit, nets
+from dipcourse import degrade, fit, nets, show
 from dipcourse.fit import together
+from dipcourse.show import picture
 from tools import notebooks
 from tools.execute import execute, printed
 
@@ -102,6 +104,18 @@ READERS = {
         ("own-sound", "MY_SOUND = None", "MY_SOUND = '../dipcourse/_sounds/voice.wav'"),
         "own-curves",
         "assert len(own_targets['sound']) == len(voice)",
+    ],
+    "14": [
+        ("choose", 'pick_photo("chelsea")', 'pick_photo("page")'),  # grey, of another shape
+        "photo",
+        "noisy",
+        "run-denoise",
+        "judge-denoise",
+        "pair",
+        "run-flash",
+        ("own-photo", "MY_PHOTO = None", "MY_PHOTO = '../images/face.png'"),
+        "own-restored",
+        "assert own.shape == (1, 3, SIDE, SIDE)",
     ],
     "90": [
         "from dipcourse.live import mask as drawing",
@@ -425,6 +439,24 @@ def test_a_plan_is_looked_up_only_if_all_of_it_is_the_same(monkeypatch):
     assert len(made) == 1
     fitted(lr=0.1)
     assert len(made) == 2
+
+
+def test_a_figure_is_looked_up_only_if_all_that_is_drawn_is_the_same(monkeypatch):
+    made, write = [], picture._written
+
+    def counted(*arguments):
+        made.append(arguments)
+        return write(*arguments)
+
+    monkeypatch.setattr(picture, "_written", remembered.calls_looked_up(counted))
+    x = torch.full((1, 1, 8, 8), 0.5)
+    first, again = (show.images({"x": x}, display=False) for _ in range(2))
+    assert first.png == again.png
+    other = show.images({"x": 0.9 * x}, display=False)  # the caption is the same
+    assert (other.png == first.png, other.alt == first.alt) == (False, True)
+    for rate in (1.0, 1.0, 2.0):
+        show.curves({"loss": rate * np.arange(3)}, display=False)
+    assert len(made) == 4
 
 
 def test_a_fit_with_a_notebooks_own_code_is_not_looked_up(monkeypatch):

@@ -464,3 +464,23 @@ def test_captions_stay_over_their_picture():
     heading = panels.draw([[panel] * 5]).texts[0].get_text()
     assert max(map(len, heading.split("\n"))) <= 21
     assert heading.replace("\n", " ") == f"{title} {caption}"
+
+
+# ---- a picture to take along
+
+
+@pytest.mark.browser
+def test_a_restored_picture_is_saved_by_a_click(open_page, tmp_path):
+    x = torch.linspace(-0.2, 1.2, 3 * 20 * 30).view(1, 3, 20, 30)
+    show.download(x, "mine-2.png", display=False).save(tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="save mine-2.png, 30 × 20 pixels").click()
+    assert saved.value.suggested_filename == "mine-2.png"
+    assert torch.equal(images.levels(images.load(saved.value.path())), images.levels(x))
+
+
+@pytest.mark.parametrize("name", ["mine", "../mine.png", 'a".png', "mine.jpg"])
+def test_a_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(ValueError, match=r"\.png at the end"):
+        show.download(torch.rand(1, 1, 8, 8), name)

@@ -7,6 +7,7 @@ returns it: this is how a figure gets into a ``live.panel``, or into a file.
     panels     pictures side by side
     charts     curves in one pair of axes
     picture    a finished figure: its file, its alt text, what it is saved as
+    saving     a picture to take along
     sizes      how large everything is
 
 May not enter: anything that knows a network, a fit or a widget. A figure shows what a fit left
@@ -16,5 +17,6 @@ behind, never how it was made.
 from dipcourse._palette import COLOURS, MARKERS
 from dipcourse.show.figures import curves, images, reference, strip
 from dipcourse.show.picture import Picture
+from dipcourse.show.saving import download
 
-__all__ = ["COLOURS", "MARKERS", "Picture", "curves", "images", "reference", "strip"]
+__all__ = ["COLOURS", "MARKERS", "Picture", "curves", "download", "images", "reference", "strip"]
