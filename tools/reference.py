@@ -17,7 +17,17 @@ from tools import notebooks
 #: Rooms of the package in the order in which a reader meets them.
 ROOMS = (
     *("images", "degrade", "priors", "nets", "metrics", "baselines", "fit", "history"),
-    *("stopping", "presets", "recordings", "show", "player", "live", "check", "handin"),
+    *(
+        "stopping",
+        "presets",
+        "recordings",
+        "classifiers",
+        "show",
+        "player",
+        "live",
+        "check",
+        "handin",
+    ),
     *("assignment", "grading"),
 )
 RETURNS = re.compile(r"^Returns:\n((?:    .*\n?)+)", re.MULTILINE)
