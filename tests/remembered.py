@@ -83,7 +83,7 @@ class _Values(pickle.Pickler):
 
     def reducer_override(self, thing):
         if isinstance(thing, torch.Tensor):
-            values = thing.detach().reshape(-1).view(torch.uint8).numpy().tobytes()
+            values = thing.detach().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
             return bytes.join, (b"", [str((thing.dtype, *thing.shape)).encode(), values])
         return NotImplemented
 

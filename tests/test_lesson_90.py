@@ -50,7 +50,8 @@ def hidden_psnr(history, x, hidden):
 def test_each_minute_works_alone(minute, patience, capsys):
     run(minute, names=prepared(PATIENCE=patience))
     said = capsys.readouterr().out
-    shows_a_film = any(f in lesson_code.source("90", minute) for f in ("film(", "judged("))
+    plays = ("film(", "judged(", "recordings.about(")
+    shows_a_film = any(part in lesson_code.source("90", minute) for part in plays)
     runs_a_fit = minute in ("heal", "noise", "shuffle", "copy-noise")
     assert ("record" in said) == (shows_a_film or (runs_a_fit and not patience)), said
 
@@ -200,3 +201,10 @@ def test_the_recorded_drop_is_sudden_and_passes():
     lowest = psnr.argmin()
     assert np.median(psnr[:lowest]) - psnr[lowest] > 1.5
     assert psnr[-1] > psnr[lowest] + 1.5
+
+
+def test_the_recorded_pixels_are_grain_and_the_burger_is_not():
+    finals = [recordings.load(name).final.clamp(0, 1) for name in ("11_pixels", "11_burger")]
+    blur = degrade.Blur(1.0)
+    grain = [(x - blur(x)).std().item() for x in finals]
+    assert grain[0] > 2 * grain[1]

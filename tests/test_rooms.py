@@ -12,7 +12,7 @@ LAYERS = (
     {"_interrupts", "_numbers", "_palette", "_text"},
     {"images", "sounds"},
     {"degrade", "history", "metrics", "nets", "priors"},
-    {"baselines", "fit", "recordings", "stopping"},
+    {"baselines", "classifiers", "fit", "recordings", "stopping"},
     {"presets"},
     {"_html", "check"},
     {"player", "show"},

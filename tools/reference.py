@@ -17,8 +17,8 @@ from tools import notebooks
 #: Rooms of the package in the order in which a reader meets them.
 ROOMS = (
     *("images", "sounds", "degrade", "priors", "nets", "metrics", "baselines", "fit", "history"),
-    *("stopping", "presets", "recordings", "show", "player", "live", "check", "handin"),
-    *("assignment", "grading"),
+    *("stopping", "presets", "recordings", "classifiers", "show", "player", "live"),
+    *("check", "handin", "assignment", "grading"),
 )
 RETURNS = re.compile(r"^Returns:\n((?:    .*\n?)+)", re.MULTILINE)
 BUILT_IN = re.compile(r"^Built in .*$", re.MULTILINE)

@@ -57,7 +57,8 @@ def fit(
         z: tensor (1, channels, H, W), the fixed input, or None for a ``PixelImage``.
         y: tensor (1, C, h, w), the measurement.
         operator: A of ``degrade``, from (1, C, H, W) to (1, C, h, w); its mask says what is known.
-            One of your own is a module, and without a mask every value counts as known.
+            One of your own is a module that may measure anything: y has any number of channels
+            and any values, complex numbers as two channels. Without a mask every value is known.
         steps: number of updates N.
         frames: how many outputs to keep, early ones densely.
         progress: show a progress bar; None does so except under grading.

@@ -9,7 +9,8 @@ def mean_over(error: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
 
     Args:
         error: tensor (1, C, h, w).
-        weight: m, tensor (1, 1, h, w) of zeros and ones. None: all values count.
+        weight: m, tensor (1, 1, h, w) of zeros and ones. None: all values count. An operator from
+            elsewhere may have one weight for each value, (1, C, h, w): then without the C.
 
     Returns:
         Tensor without dimensions.
@@ -22,8 +23,8 @@ def mean_over(error: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
     """
     if weight is None:
         return error.mean()
-    channels = error.shape[1]
-    return (weight * error).sum() / (weight.sum() * channels)
+    for_each = error.numel() // weight.numel()  # values: C
+    return (weight * error).sum() / (weight.sum() * for_each)
 
 
 def split(

@@ -91,9 +91,9 @@ class Stepper:
     def _forward(self, z: torch.Tensor | None) -> graphs.Passes:
         """The output (1, C, H, W) for an input, its squared error (1, C, h, w), and the loss."""
         x_hat = self._run(z)
-        measured = self.operator(x_hat)  # (1, C, h, w)
-        demands.require_same_shape(measured, self.y)
-        error = (measured - self.y) ** 2
+        if self.k == 0:
+            demands.require_operator(self.operator, x_hat, self.y)
+        error = (self.operator(x_hat) - self.y) ** 2  # (1, C, h, w)
         loss = data_term.mean_over(error, self.known)
         return x_hat, error, loss if self.prior is None else loss + self.prior(x_hat)
 
