@@ -36,6 +36,7 @@ LONG = (
     "tests/test_together.py",
     "tests/test_gpu.py",
     "tests/test_lesson_0",
+    "tests/test_lesson_10.py",
     "tests/test_repository.py",
     "tests/test_presets.py::test_every_candidate_of_the_study_can_be_fitted",
     "tests/test_images.py::test_memory_is_bounded",
