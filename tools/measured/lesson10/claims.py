@@ -3,6 +3,8 @@
 All read the lesson's stored tables; a seed is there a seed of the table.
 """
 
+import numpy as np
+
 from dipcourse import recordings
 from tools.measured.claims import claim, signed
 
@@ -38,3 +40,38 @@ def network(seed):
     phantom = row("10_scanner", seed, picture="phantom")
     assert gain(phantom) > 0.5, "the network does not win clearly"
     return phantom["network"]
+
+
+PHOTOS = "face", "coins"
+
+
+@claim("lesson10-photos", text=signed, holds=lambda v: np.min(v) < -1 and np.max(v) > 1)
+def photos(seed):
+    """What the network gains over TV in the scanner, for both photos."""
+    return [gain(row("10_scanner", seed, picture=photo)) for photo in PHOTOS]
+
+
+@claim("lesson10-both", text=signed, holds=lambda v: np.min(v) > -0.5 and np.median(v) > 0.5)
+def both(seed):
+    """What the network with TV gains over TV in the scanner, for all three pictures."""
+    pictures = ("phantom", *PHOTOS)
+    return [gain(row("10_scanner", seed, picture=p), "network + TV") for p in pictures]
+
+
+@claim("lesson10-shadows", text=signed, holds=lambda v: max(max(pair) for pair in v) < 0.3)
+def shadows(seed):
+    """What the network gains over TV, for both pictures."""
+    pictures = "phantom", "face"
+    return [gain(row("10_others", seed, measured="shadows", picture=p)) for p in pictures]
+
+
+@claim("lesson10-blur", text=signed, holds=lambda v: max(v) < -0.5)
+def blur(seed):
+    return gain(row("10_others", seed, measured="blur", picture="camera"))
+
+
+@claim("lesson10-wrong", text=signed, holds=lambda v: max(v) < -1)
+def wrong(seed):
+    """What the network gains, which is a loss, when it is told a wrong kernel."""
+    blurred = row("10_others", seed, measured="blur", picture="camera")
+    return blurred["wrong kernel"] - blurred["network"]

@@ -40,11 +40,11 @@ def psnrs(pictures, x):
     return {name: metrics.psnr(picture, x) for name, picture in pictures.items()}
 
 
-def restored(A, y, start, x, weights, seed, options):
+def restored(A, y, start, x, weights, seed, options, where=1):
     """TV at its best, and the network without and with TV, {method: (1, C, H, W)}."""
-    tv, weight = tv_at_best(A, y, start, x, weights)
+    tv, weight = tv_at_best(A, y, start, x, weights, where)
     fits = fit.side_by_side(two_plans(A, y, x.shape[-1], weight, options, seed), progress=False)
-    return {"TV": tv, **{name: done.mean for name, done in fits.items()}}, weight
+    return {"TV": tv, **{name: where * done.mean for name, done in fits.items()}}
 
 
 # ---- the scanner
@@ -55,9 +55,9 @@ def scanned(picture, seed):
     A = LESSON["Scanner"](LESSON["choose_rows"](SIDE, 1 / 3, rng))
     y = measure(A, x, 0.01, seed)
     zero_filled = A.back(y)
-    found, weight = restored(A, y, zero_filled, x, WEIGHTS, seed, LONGER)
+    found = restored(A, y, zero_filled, x, WEIGHTS, seed, LONGER)
     row = {"picture": picture, "seed": seed, "zero-filled": metrics.psnr(zero_filled, x)}
-    return row | psnrs(found, x) | {"TV's weight": round(float(weight), 4)}
+    return row | psnrs(found, x)
 
 
 @table("10_scanner", key=("picture", "seed"))
@@ -74,8 +74,7 @@ def shadows(picture, seed):
     x = A.disc * photo(picture, ODD)
     y = measure(A, x, 0.3, seed)
     start = LESSON["best_fbp"](A, y, x)
-    found, _ = restored(A, y, start, x, STRENGTHS, seed, PRESET.fit)
-    found = {name: A.disc * x_hat for name, x_hat in found.items()}
+    found = restored(A, y, start, x, STRENGTHS, seed, PRESET.fit, A.disc)
     return {"classical": metrics.psnr(start, x), "method": "FBP"} | psnrs(found, x)
 
 
@@ -88,7 +87,7 @@ def blurred(picture, seed):
     }
     quality = psnrs(rivals, x)
     best = max(quality, key=quality.get)
-    found, _ = restored(A, y, y, x, WEIGHTS / 4, seed, PRESET.fit)
+    found = restored(A, y, y, x, WEIGHTS / 4, seed, PRESET.fit)
     plans = two_plans(degrade.Blur(2.0), y, SIDE, 0, PRESET.fit, seed)
     wrong = fit.side_by_side({"wrong kernel": plans["network"]}, progress=False)
     found |= {name: done.mean for name, done in wrong.items()}
