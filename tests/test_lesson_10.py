@@ -171,3 +171,14 @@ def test_the_network_wins_on_the_phantom_in_the_scanner_and_both_are_never_far_b
     assert min(gains("10_scanner", "network", picture="phantom")) > 1
     for picture in ("phantom", "coins", "face"):
         assert min(gains("10_scanner", "network + TV", picture=picture)) > -0.5
+
+
+def test_the_network_does_not_win_behind_shadows_and_loses_behind_a_blur_and_lost_phases():
+    behind_shadows = [
+        gain
+        for picture in ("phantom", "face")
+        for gain in gains("10_others", "network", measured="shadows", picture=picture)
+    ]
+    assert sum(gain < 0 for gain in behind_shadows) == 5  # of six, as the lesson says
+    assert max(gains("10_others", "network", measured="blur")) < -1
+    assert all(row["network"] < row["HIO"] - 5 for row in recordings.table("10_phase")["rows"])

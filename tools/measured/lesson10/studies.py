@@ -165,6 +165,6 @@ def draw_gains():
     axes.set_xlabel("gain over TV at its best weight, in dB; a mark for each seed", fontsize=10)
     axes.grid(axis="x", color="0.88")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left", fontsize=9)
+    axes.legend(loc="lower right", fontsize=9)
     alt = f"Gain over TV in dB, a mark for each of three seeds: {'; '.join(said)}."
     return drawing, alt.replace("-", "−")
