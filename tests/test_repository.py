@@ -146,7 +146,7 @@ def executable(path):
 
 def test_every_experiment_of_the_sources_is_where_the_table_says():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    places = re.findall(r"\b(0[0-9]): ((?:`[a-z0-9-]+`(?:, )?)+)", text)
+    places = re.findall(r"\b([01][0-9]): ((?:`[a-z0-9-]+`(?:, )?)+)", text)
     assert len(places) >= 20
     for lesson, cells in places:
         (path,) = (ROOT / "lessons").glob(f"{lesson}_*.ipynb")
