@@ -13,6 +13,7 @@ from traitlets.config import Config
 from dipcourse import degrade, live
 from dipcourse._palette import PAINT
 from dipcourse.images import codec
+from dipcourse.live import base
 from dipcourse.live import mask as drawing
 
 HOLE = degrade.hole_mask(24, 32, 5, 10, 9, 20)
@@ -75,7 +76,7 @@ def test_bad_input_is_named(call, words):
 def test_canvas_and_fallback_are_shown_once(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     seen = []
-    monkeypatch.setattr(drawing, "display", lambda *args, **options: seen.append(args[0]))
+    monkeypatch.setattr(base, "display", lambda *args, **options: seen.append(args[0]))
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     try:
         shell.user_ns.update(live=live, x=photo())

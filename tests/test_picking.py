@@ -11,7 +11,7 @@ from traitlets.config import Config
 
 from dipcourse import images, live
 from dipcourse.images import codec
-from dipcourse.live import picking
+from dipcourse.live import base, picking
 
 
 def photo(height=24, width=32):
@@ -62,7 +62,7 @@ def test_bad_input_is_named(call, words):
 def test_picker_and_fallback_are_shown_once(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     seen = []
-    monkeypatch.setattr(picking, "display", lambda *args, **options: seen.append(args[0]))
+    monkeypatch.setattr(base, "display", lambda *args, **options: seen.append(args[0]))
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     try:
         shell.user_ns.update(live=live, x=photo())

@@ -66,7 +66,12 @@ def test_a_module_is_found_in_the_folder_and_in_pythonpath(start, tmp_path):
 
 
 def test_an_interrupt_is_passed_on(start):
-    process = begun(start, "import time; print(1, flush=True); time.sleep(60)")
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of '&' ignores it\n"
+        "print(1, flush=True); time.sleep(60)"
+    )
+    process = begun(start, code)
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]

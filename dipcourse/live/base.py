@@ -3,8 +3,10 @@
 import asyncio
 import threading
 import traceback
+import uuid
 from collections.abc import Callable, Iterable
 from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 from IPython import get_ipython
@@ -56,6 +58,43 @@ class LivePanel(Shown):
             self._loop.call_soon_threadsafe(self._loop.call_later, wait, work)
         else:
             work()
+
+
+class PageWidget(Shown):
+    """A widget whose script runs in the page, and what a program shows that cannot run it.
+
+    Args:
+        widget: with a ``note``, the CSS class that its script hides.
+        picture: data: address of the picture that stands in for it.
+        about: alt text of that picture.
+        help: HTML that says what to do without the widget.
+        alt: what this is in a few words.
+
+    Built in lesson 05 (used).
+    """
+
+    def __init__(self, widget: Any, picture: str, about: str, help: str, alt: str) -> None:
+        image = f'<img alt="{escape(about)}" src="{picture}" style="width: 256px; max-width: 100%">'
+        super().__init__(f'<div class="{widget.note}">{image}<p>{help}</p></div>', alt)
+        self._widget = widget
+
+    def show(self) -> None:
+        """Show it here and now; outside IPython nothing happens."""
+        if (shell := get_ipython()) is not None:
+            self._cell = shell.execution_count
+            display(self._widget)
+            display({"text/html": self.html, "text/plain": self.alt}, raw=True)
+
+
+def new_note() -> str:
+    """A CSS class that no other element of the page has.
+
+    Built in lesson 05 (used).
+
+    >>> new_note() == new_note()
+    False
+    """
+    return f"dipcourse-note-{uuid.uuid4().hex}"
 
 
 def _main_loop() -> asyncio.AbstractEventLoop | None:

@@ -1,19 +1,14 @@
 """A photo to draw on: what you paint over becomes the hole of an inpainting."""
 
-import uuid
-from html import escape
-
 import anywidget
 import torch
 import traitlets
-from IPython import get_ipython
-from IPython.display import display
 
 from dipcourse import degrade, images
 from dipcourse._html import scripts
-from dipcourse._html.shown import Shown
 from dipcourse._palette import PAINT
 from dipcourse.images import codec
+from dipcourse.live.base import PageWidget, new_note
 
 COLOUR = tuple(bytes.fromhex(PAINT[1:]))  # (red, green, blue)
 HELP = (
@@ -38,7 +33,7 @@ class Canvas(anywidget.AnyWidget):
     drawn = traitlets.Unicode().tag(sync=True)
 
 
-class DrawnMask(Shown):
+class DrawnMask(PageWidget):
     """A mask that is drawn in the page. Made by ``draw_mask``.
 
     Attributes:
@@ -50,32 +45,20 @@ class DrawnMask(Shown):
     def __init__(self, image: torch.Tensor, start: torch.Tensor | None) -> None:
         self._size = tuple(image.shape[2:])
         shown = image if start is None else image * start
-        photo, picture = (codec.to_png(images.levels(x)[0]) for x in (image, shown))
-        note = f"dipcourse-note-{uuid.uuid4().hex}"
+        photo, picture = (codec.address(codec.to_png(images.levels(x)[0])) for x in (image, shown))
         self.canvas = Canvas(
-            photo=codec.address(photo),
+            photo=photo,
             about="a photo to draw on",
-            note=note,
+            note=new_note(),
             width=self._size[1],
             height=self._size[0],
             drawn="" if start is None else encode(start),
         )
-        html = (
-            f'<div class="{note}"><img alt="{escape(_count(self.mask))}" '
-            f'src="{codec.address(picture)}" width="256"><p>{HELP}</p></div>'
-        )
-        super().__init__(html, alt="a photo to draw a mask on")
+        super().__init__(self.canvas, picture, _count(self.mask), HELP, "a photo to draw a mask on")
 
     @property
     def mask(self) -> torch.Tensor:
         return decode(self.canvas.drawn, *self._size)
-
-    def show(self) -> None:
-        """Show it here and now; outside IPython nothing happens."""
-        if (shell := get_ipython()) is not None:
-            self._cell = shell.execution_count
-            display(self.canvas)
-            display({"text/html": self.html, "text/plain": self.alt}, raw=True)
 
 
 def draw_mask(image: torch.Tensor, start: torch.Tensor | None = None) -> DrawnMask:

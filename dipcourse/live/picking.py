@@ -1,20 +1,16 @@
 """A photo of one's own, from a file or the camera of whoever reads the page."""
 
-import uuid
-from html import escape
 from pathlib import Path
 
 import anywidget
 import torch
 import traitlets
-from IPython import get_ipython
-from IPython.display import display
 
 from dipcourse import images
 from dipcourse._html import scripts
-from dipcourse._html.shown import Shown
 from dipcourse._numbers import whole
 from dipcourse.images import codec
+from dipcourse.live.base import PageWidget, new_note
 
 HELP = (
     "No button above? Then this program cannot show it, and the picture here is what counts. Give "
@@ -36,7 +32,7 @@ class Picker(anywidget.AnyWidget):
     picked = traitlets.Unicode().tag(sync=True)
 
 
-class PickedPhoto(Shown):
+class PickedPhoto(PageWidget):
     """A photo that is chosen in the page. Made by ``pick_photo``.
 
     Attributes:
@@ -50,24 +46,12 @@ class PickedPhoto(Shown):
         address = codec.address(codec.to_png(images.levels(photo)[0]))
         height, width = photo.shape[2:]
         about = f"a photo of the course, {width} × {height} pixels"
-        note = f"dipcourse-note-{uuid.uuid4().hex}"
-        self.picker = Picker(photo=address, about=about, note=note, longest=longest)
-        html = (
-            f'<div class="{note}"><img alt="{escape(about)}" src="{address}" '
-            f'style="max-height: 256px"><p>{HELP}</p></div>'
-        )
-        super().__init__(html, alt="a photo to choose")
+        self.picker = Picker(photo=address, about=about, note=new_note(), longest=longest)
+        super().__init__(self.picker, address, about, HELP, "a photo to choose")
 
     @property
     def photo(self) -> torch.Tensor:
         return decode(self.picker.picked) if self.picker.picked else self._start
-
-    def show(self) -> None:
-        """Show it here and now; outside IPython nothing happens."""
-        if (shell := get_ipython()) is not None:
-            self._cell = shell.execution_count
-            display(self.picker)
-            display({"text/html": self.html, "text/plain": self.alt}, raw=True)
 
 
 def pick_photo(photo: str | Path | torch.Tensor = "face", longest: int = 800) -> PickedPhoto:
