@@ -8,6 +8,9 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+import torch
+
+from dipcourse.images import codec
 
 pytestmark = pytest.mark.browser
 
@@ -60,9 +63,18 @@ button = ipywidgets.Button(description="Restore")
 button.on_click(restore)
 display(button, answer)
 """
+PICK = """
+picked = live.pick_photo(y)
+told = ipywidgets.HTML()
+def tell(_):
+    x = picked.photo
+    told.value = f"{x.shape[3]} wide, {x.shape[2]} high, red {x[0, 0].mean():.1f}"
+picked.picker.observe(tell, names="picked")
+display(told)
+"""
 PLAYER = "film = player.iterations(history)"
 COMPARE = "divider = player.compare(y, 1 - y)"
-CELLS = PANEL, VIEWS, FIT, DRAW, RESTORE, PLAYER, COMPARE
+CELLS = PANEL, VIEWS, FIT, DRAW, RESTORE, PICK, PLAYER, COMPARE
 
 
 @pytest.fixture(scope="module", params=["jupyterlab", "classic_notebook"])
@@ -74,7 +86,7 @@ def notebook(open_lasting_page, request):
     server.run_all(page)
     cells = [page.locator(server.CELL).nth(number) for number in range(len(CELLS))]
     cells[-1].locator(".stage").wait_for(timeout=90_000)
-    names = "panel", "views", "fit", "canvas", "restore", "film", "divider"
+    names = "panel", "views", "fit", "canvas", "restore", "pick", "film", "divider"
     return SimpleNamespace(page=page, server=server, **dict(zip(names, cells, strict=True)))
 
 
@@ -155,6 +167,15 @@ def test_a_hole_is_drawn_and_restored(notebook):
     notebook.restore.get_by_text(words).wait_for()
     notebook.fit.get_by_role("button", name="Restart").click()
     notebook.fit.get_by_text("step 0 of").wait_for()
+
+
+def test_a_photo_of_ones_own_reaches_the_kernel(notebook):
+    red = torch.zeros(3, 20, 40, dtype=torch.uint8)
+    red[0] = 204
+    file = {"name": "mine.png", "mimeType": "image/png", "buffer": codec.to_png(red)}
+    notebook.pick.get_by_label("Your photo").set_input_files(file)
+    notebook.pick.get_by_text("40 wide, 20 high, red 0.8").wait_for()
+    notebook.pick.get_by_text("your photo, 40 × 20 pixels").wait_for()
 
 
 def test_what_needs_no_kernel_outlives_it(notebook):
