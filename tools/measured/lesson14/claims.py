@@ -3,7 +3,7 @@
 import numpy as np
 
 from dipcourse import recordings
-from tools.measured.claims import claim, spread
+from tools.measured.claims import claim, signed, spread
 
 LIT = "network, z is the flash"
 BY_COLOUR = "guided, three colours"
@@ -24,12 +24,6 @@ def count(values):
 
 def in_decibels(values):
     return spread(flat(values), "dB")
-
-
-def signed(values):
-    """The range of differences: "−0.6 to +0.1 dB"."""
-    low, high = min(flat(values)), max(flat(values))
-    return f"{low:+.1f} to {high:+.1f} dB".replace("-", "−")
 
 
 @claim("lesson14-level", text=count, holds=lambda v: sum(flat(v)) > len(flat(v)) / 2)
