@@ -9,7 +9,8 @@ VERSION ?=
 READY := .venv/.ready
 COLAB_READY := .venv-colab/.ready
 RUN := .venv/bin/python -m
-# two workers of a thread each; without bytecode, some sixty processes would compile the package anew
+# three workers of a thread each: on two cores, one mostly waits for a kernel or a browser;
+# without bytecode, some sixty processes would compile the package anew
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN) pytest -n 3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -30,7 +31,7 @@ lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --p
 check: lint ## lint, and the tests of a minute: before every commit (ARGS="-k player")
 	$(PYTEST) -m "not (lesson or browser or environment or slow)" $(ARGS)
 
-test: $(READY) $(COLAB_READY) ## run all tests, two at a time (ARGS="-k player")
+test: $(READY) $(COLAB_READY) ## run all tests, three at a time (ARGS="-k player")
 	$(PYTEST) $(ARGS)
 
 book: $(READY) ## run every lesson at laptop scale and write web pages into book/

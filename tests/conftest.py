@@ -64,7 +64,7 @@ def place_of(nodeid):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """`make test` runs two at a time: a file stays with one worker, for what its tests share."""
+    """`make test` runs three at a time: a file stays with one worker, for what its tests share."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):

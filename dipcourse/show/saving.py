@@ -41,7 +41,7 @@ def download(x: torch.Tensor, name: str = "restored.png", *, display: bool = Tru
         raise ValueError(f"name={name!r}: use letters, digits, - and _, and .png at the end")
     levels = images.levels(images.require(x))[0]  # (C, H, W)
     words = f"save {name}, {levels.shape[2]} × {levels.shape[1]} pixels"
-    address = codec.address(codec.to_png(levels.cpu()))
+    address = codec.address(codec.to_png(levels))
     shown = Shown(
         f'<a download="{name}" href="{address}" style="{STYLE}">{escape(words)}</a>', words
     )

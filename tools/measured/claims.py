@@ -65,12 +65,12 @@ class Claim:
 
 
 def spread(values, unit="", digits=1):
-    """Return "low–high unit", or "value unit" when both ends round to the same.
+    """Return "low–high unit", or "value unit" when both ends round to the same; nested lists, too.
 
-    >>> spread([3.14, 3.61, 3.3], "dB"), spread([2.0, 2.01], "s", digits=0)
+    >>> spread([[3.14, 3.61], [3.3, 3.2]], "dB"), spread([2.0, 2.01], "s", digits=0)
     ('3.1–3.6 dB', '2 s')
     """
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    low, high = (f"{f(values):.{digits}f}" for f in (np.min, np.max))
     return f"{low if low == high else f'{low}–{high}'} {unit}".strip()
 
 

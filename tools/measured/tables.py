@@ -60,6 +60,12 @@ def registered():
     return dict(sorted(_registered.items()))
 
 
+def rows(name, **where):
+    """The rows of a stored table that have these values."""
+    stored = recordings.table(name)["rows"]
+    return [row for row in stored if all(row[k] == v for k, v in where.items())]
+
+
 class Table:
     """A table of results that is kept in a file, one row a line.
 

@@ -3,10 +3,11 @@
 from functools import cache
 from itertools import pairwise
 
-from dipcourse import degrade, fit, images, metrics, presets, recordings
+from dipcourse import degrade, fit, images, metrics, presets
 from tools import lesson_code
 from tools.measured.claims import claim, signed, spread
 from tools.measured.lesson06 import studies as study
+from tools.measured.tables import rows
 
 FACTORS = (2, 3, 4, 6, 8)
 RATES = (0.01, 0.001)
@@ -110,9 +111,7 @@ def luma_gain(seed):
 
 
 def stored(factor, first, seed, column="network"):
-    key = {"factor": factor, "first skip": first, "seed": seed}
-    rows = recordings.table("06_skips")["rows"]
-    (row,) = [r for r in rows if all(r[k] == v for k, v in key.items())]
+    (row,) = rows("06_skips", **{"factor": factor, "first skip": first, "seed": seed})
     return row[column]
 
 

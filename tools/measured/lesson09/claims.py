@@ -6,15 +6,10 @@ of the table.
 
 import numpy as np
 
-from dipcourse import baselines, metrics, recordings
+from dipcourse import baselines, metrics
 from tools.measured.claims import claim
 from tools.measured.lesson09 import studies as study
-
-
-def table(name, **where):
-    """The rows of a stored table with these values."""
-    rows = recordings.table(name)["rows"]
-    return [r for r in rows if all(r[k] == v for k, v in where.items())]
+from tools.measured.tables import rows
 
 
 def flat(values):
@@ -34,7 +29,7 @@ def count(good):
 def before_falls(seed):
     """For each jump of each rate: how high the meter stood within the 20 steps before."""
     found = []
-    for r in table("09_meter", seed=seed):
+    for r in rows("09_meter", seed=seed):
         steps, readings = np.array(r["step"]), np.array(r["meter"])
         for k in r["falls"]:
             if k >= steps[0] + 20:
@@ -50,7 +45,7 @@ def before_falls(seed):
 def after_calm(seed):
     """For each 20 steps with the meter below 0.95: whether a jump comes in the next four."""
     found = []
-    for r in table("09_meter", seed=seed):
+    for r in rows("09_meter", seed=seed):
         steps, readings = np.array(r["step"]), np.array(r["meter"])
         for k in range(steps[0] + 20, steps[-1] - 4, 4):
             if readings[(steps > k - 20) & (steps <= k)].max() < 0.95:
@@ -69,19 +64,19 @@ CALM = ("rate / 2", "v x 4", "beta1 = 0.95")
 )
 def replays(seed):
     """For each replay whether it jumped (the loss doubled) or stayed calm, as the text says."""
-    rows = table("09_replays", seed=seed)
-    jumps = [int(r[name] > 2) for r in rows for name in JUMPS]
-    return jumps + [int(r[name] < 1.5) for r in rows for name in CALM]
+    found = rows("09_replays", seed=seed)
+    jumps = [int(r[name] > 2) for r in found for name in JUMPS]
+    return jumps + [int(r[name] < 1.5) for r in found for name in CALM]
 
 
 @claim("lesson09-replays-m", holds=lambda v: np.mean(flat(v)) > 0.7, text=count(bool))
 def replays_m(seed):
     """For each drop whether the loss doubles all the same after m was set to 0."""
-    return [int(r["mean gradient = 0"] > 2) for r in table("09_replays", seed=seed)]
+    return [int(r["mean gradient = 0"] > 2) for r in rows("09_replays", seed=seed)]
 
 
 def times_undone(way, seed):
-    return [r[f"undone: {way}"] for r in table("09_replays", seed=seed)]
+    return [r[f"undone: {way}"] for r in rows("09_replays", seed=seed)]
 
 
 def undone(id, way, holds):
@@ -109,7 +104,7 @@ undone("slower", "weights, Adam, rate / 2", lambda v: max(v) <= 3)
 def drift(seed, name):
     """Mean rise of a meter within a hundred steps, away from jumps, in % (for each rate)."""
     found = []
-    for r in table("09_meter", seed=seed):
+    for r in rows("09_meter", seed=seed):
         steps, log = np.array(r["step"]), np.log(r[name])
         rises = [
             log[i + 1] - log[i]
@@ -149,7 +144,7 @@ def rise_frozen(seed):
 def after_jump(seed, name):
     """For each jump: a meter soon after it, in units of the meter before it (same D if frozen)."""
     found = []
-    for r in table("09_meter", seed=seed):
+    for r in rows("09_meter", seed=seed):
         steps, readings = np.array(r["step"]), np.array(r[name])
         for k in r["falls"]:
             near = (steps // 100 == k // 100) & (np.abs(steps - k) <= 20)
@@ -183,5 +178,5 @@ def linear(seed):
     start, x = study.half_hidden(seed), study.LESSON["x"]
     x_hat = baselines.linear(start.y, start.operator.mask)
     psnr = metrics.psnr(x_hat, x, 1 - start.operator.mask)
-    assert all(r["hidden, mean"] > psnr + 0.1 for r in table("09_cures", seed=seed)), "a fit loses"
+    assert all(r["hidden, mean"] > psnr + 0.1 for r in rows("09_cures", seed=seed)), "a fit loses"
     return psnr

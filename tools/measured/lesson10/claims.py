@@ -5,18 +5,13 @@ All read the lesson's stored tables; a seed is there a seed of the table.
 
 import numpy as np
 
-from dipcourse import recordings
 from tools.measured.claims import claim, signed
+from tools.measured.tables import rows
 
 
 def row(name, seed, **where):
     """The row of a stored table with this seed and these values."""
-    wanted = where | {"seed": seed}
-    (found,) = [
-        row
-        for row in recordings.table(name)["rows"]
-        if all(row[key] == value for key, value in wanted.items())
-    ]
+    (found,) = rows(name, seed=seed, **where)
     return found
 
 

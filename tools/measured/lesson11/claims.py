@@ -4,43 +4,26 @@ from functools import cache
 
 import numpy as np
 
-from dipcourse import recordings
-from tools import lesson_code
-from tools.measured.claims import claim, spread
-from tools.measured.lesson11.studies import PHOTOS, SEEDS
+from tools.measured.claims import claim
+from tools.measured.lesson11 import studies
+from tools.measured.tables import rows
 
-LESSON = lesson_code.run("11", "build-best", "build-compare", "build-one-setting")
-DEPTH = 9
+compared = cache(studies.compared)
 
 
-@cache
-def compared():
-    """The rows that the lesson compares, one for each class and seed."""
-    rows = recordings.table("11_answers")["rows"]
-    return {
-        "pixels": LESSON["best_of_each"](rows, "pixels"),
-        "tv": LESSON["at_one_setting"](rows, "TV"),
-        "tv-best": LESSON["best_of_each"](rows, "TV"),
-        "network": LESSON["best_of_each"](rows, "network"),
-    }
-
-
-def second_opinion(method, holds):
+def second_opinion(name, method, holds):
     """Register the second classifier's probability, in percent, the mean over the classes."""
 
-    def percents(values):
-        return spread(values, "%", digits=0)
-
-    @claim(f"lesson11-second-{method}", text=percents, holds=holds, seeds=SEEDS)
+    @claim(f"lesson11-second-{name}", unit="%", digits=0, holds=holds, seeds=studies.SEEDS)
     def opinion(seed):
         found = [row["second"] for row in compared()[method] if row["seed"] == seed]
         return 100 * float(np.mean(found))
 
 
-second_opinion("pixels", lambda v: max(v) < 10)
-second_opinion("tv", lambda v: np.mean(v) < 50 and min(v) < 20)
-second_opinion("tv-best", lambda v: 60 < np.mean(v) < 90)
-second_opinion("network", lambda v: min(v) > 60)
+second_opinion("pixels", "free pixels, best of 2", lambda v: max(v) < 10)
+second_opinion("tv", "TV, one setting", lambda v: np.mean(v) < 50 and min(v) < 20)
+second_opinion("tv-best", "TV, best of 26", lambda v: 60 < np.mean(v) < 90)
+second_opinion("network", "network, one setting", lambda v: min(v) > 60)
 
 
 def turned_back(method, holds):
@@ -48,10 +31,8 @@ def turned_back(method, holds):
 
     @claim(f"lesson11-back-{method.lower()}", holds, unit="dB")
     def psnr(seed):
-        rows = recordings.table("11_layers")["rows"]
-        case = (DEPTH, PHOTOS[seed], method)
-        found = [row for row in rows if (row["depth"], row["photo"], row["method"]) == case]
-        return max(row["PSNR"] for row in found)
+        photo = studies.PHOTOS[seed]
+        return max(row["PSNR"] for row in rows("11_layers", depth=9, photo=photo, method=method))
 
 
 turned_back("TV", lambda v: min(v) > 10)

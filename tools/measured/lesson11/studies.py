@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 from matplotlib.figure import Figure
 
-from dipcourse import classifiers, images, metrics, recordings
+from dipcourse import classifiers, images, metrics
 from tools import lesson_code
+from tools.measured import tables
 from tools.measured.figures import figure
 from tools.measured.recordings import recording, thinned
 from tools.measured.tables import table
@@ -107,31 +108,33 @@ def layers(table):
     table.fill([(*case, *how) for case in product(DEPTHS, PHOTOS) for how in methods], layers_row)
 
 
+def compared():
+    """The rows that the lesson compares, {method: one for each class and seed}."""
+    rows = tables.rows("11_answers")
+    chosen = lesson_code.run("11", "build-best", "build-compare", "build-one-setting")
+    return {
+        "free pixels, best of 2": chosen["best_of_each"](rows, "pixels"),
+        "TV, one setting": chosen["at_one_setting"](rows, "TV"),
+        "TV, best of 26": chosen["best_of_each"](rows, "TV"),
+        "network, one setting": chosen["best_of_each"](rows, "network"),
+    }
+
+
 # ---- what plays where there is no classifier
 
 
-@recording("11_burger", preset="superres")
-def burger(preset):
-    """A cheeseburger that the network drew for a classifier."""
-    return thinned(answer("cheeseburger", 1, "network"), 5)
+def record_drawn(name, asked):
+    """Register the recording of the class that the network drew for a classifier."""
+
+    @recording(name, preset="superres")
+    def drawn(preset):
+        return thinned(answer(asked, 1, "network"), 5)
+
+    drawn.__doc__ = f"A {asked} that the network drew for a classifier."
 
 
-@recording("11_swan", preset="superres")
-def swan(preset):
-    """A black swan that the network drew for a classifier."""
-    return thinned(answer("black swan", 1, "network"), 5)
-
-
-@recording("11_goose", preset="superres")
-def goose(preset):
-    """A goose that the network drew for a classifier."""
-    return thinned(answer("goose", 1, "network"), 5)
-
-
-@recording("11_frog", preset="superres")
-def frog(preset):
-    """A tree frog that the network drew for a classifier."""
-    return thinned(answer("tree frog", 1, "network"), 5)
+for name, asked in zip(("burger", "swan", "goose", "frog"), CLASSES, strict=True):
+    record_drawn(f"11_{name}", asked)
 
 
 @recording("11_pixels", preset="superres")
@@ -142,9 +145,7 @@ def pixels(preset):
 
 def best_tv(name, quality, **where):
     """The best row of TV in a stored table."""
-    rows = recordings.table(name)["rows"]
-    here = [r for r in rows if r["method"] == "TV" and all(r[k] == v for k, v in where.items())]
-    return max(here, key=quality)
+    return max(tables.rows(name, method="TV", **where), key=quality)
 
 
 @recording("11_tv", preset="superres")
@@ -174,28 +175,21 @@ def layer_tv(preset):
 @figure("11_judges")
 def draw_judges():
     """A panel for each class: what the second classifier says of each method, a dot for a seed."""
-    rows = recordings.table("11_answers")["rows"]
-    chosen = lesson_code.run("11", "build-best", "build-compare", "build-one-setting")
-    compared = {
-        "free pixels, best of 2": chosen["best_of_each"](rows, "pixels"),
-        "TV, one setting": chosen["at_one_setting"](rows, "TV"),
-        "TV, best of 26": chosen["best_of_each"](rows, "TV"),
-        "network, one setting": chosen["best_of_each"](rows, "network"),
-    }
+    methods = compared()
     drawing = Figure(figsize=(9, 2.6), dpi=150, layout="constrained")
     said = []
     for axes, name in zip(drawing.subplots(1, 4, sharey=True), CLASSES, strict=True):
-        for line, found in enumerate(compared.values()):
+        for line, found in enumerate(methods.values()):
             seconds = [row["second"] for row in found if row["class"] == name]
             heights = [line - 0.2, line, line + 0.2]  # three seeds
             axes.plot(seconds, heights, "os^D"[line], color=f"C{line}", ms=6, clip_on=False)
-            said.append(f"{name}, {list(compared)[line]} {min(seconds):.2f} to {max(seconds):.2f}")
+            said.append(f"{name}, {list(methods)[line]} {min(seconds):.2f} to {max(seconds):.2f}")
         axes.set_title(name, loc="left", fontsize=11)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.grid(axis="x", color="0.85")
         axes.spines[["top", "right"]].set_visible(False)
-    axes.set_yticks(range(4), compared, fontsize=10)
+    axes.set_yticks(range(4), methods, fontsize=10)
     axes.invert_yaxis()
     drawing.supxlabel("probability that the second classifier gives to the class", fontsize=10)
     return drawing, f"Four panels with a dot for each seed. Second classifier: {'; '.join(said)}."

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from tools import lesson_code
-from tools.measured.claims import claim, spread
+from tools.measured.claims import claim
 
 STEPS, SHORT, FINAL, TEXT = 220, 80, 240, 300  # of the lesson's fits
 PIECE = 768  # samples that the kernel sees
@@ -17,15 +17,6 @@ CELLS += ("build-text", "build-texts", "build-text-fits")
 #: the very code of the lesson
 LESSON = lesson_code.run("13", *CELLS)
 half, variance = LESSON["half"], LESSON["variance"]
-
-
-def span(values):
-    """The range over seeds and targets: "40–60"."""
-    return spread(np.ravel(values), digits=0)
-
-
-def percents(values):
-    return spread(values, "%", digits=0)
 
 
 def halves(histories, pages, along):
@@ -57,12 +48,12 @@ def steps_of(found, *names):
     return [found[name] for name in names]
 
 
-@claim("lesson13-fast", text=span, holds=lambda v: np.max(v) < 95)
+@claim("lesson13-fast", digits=0, holds=lambda v: np.max(v) < 95)
 def fast(seed):
     return steps_of(of_sounds(seed), "voice", "reversed")
 
 
-@claim("lesson13-mirrored", text=span, holds=lambda v: np.min(v) > 105)
+@claim("lesson13-mirrored", digits=0, holds=lambda v: np.min(v) > 105)
 def mirrored(seed):
     found = of_sounds(seed)
     slowest_of_fast = max(steps_of(found, "voice", "reversed"))
@@ -71,12 +62,12 @@ def mirrored(seed):
     return found["mirrored"]
 
 
-@claim("lesson13-slow", text=span, holds=lambda v: np.min(v) > 130 and np.max(v) < STEPS)
+@claim("lesson13-slow", digits=0, holds=lambda v: np.min(v) > 130 and np.max(v) < STEPS)
 def slow(seed):
     return steps_of(of_sounds(seed), "shuffled", "noise")
 
 
-@claim("lesson13-picture-fast", text=span, holds=lambda v: np.max(v) < 30)
+@claim("lesson13-picture-fast", digits=0, holds=lambda v: np.max(v) < 30)
 def picture_fast(seed):
     found = of_pictures(seed)
     assert min(steps_of(found, "shuffled", "noise")) == SHORT, "noise has reached the half"
@@ -92,7 +83,7 @@ def kernel(seed):
 
 
 def share_claim(name, holds):
-    @claim(f"lesson13-share-{name}", text=percents, holds=holds)
+    @claim(f"lesson13-share-{name}", unit="%", digits=0, holds=holds)
     def in_the_fastest_fifth(seed):
         return 100 * LESSON["share"](targets(seed)[name], kernel(seed))
 
@@ -150,12 +141,12 @@ def of_texts(seed):
     return halves(LESSON["fit_texts"](texts, TEXT, seed), texts, 3)
 
 
-@claim("lesson13-sorted", text=span, holds=lambda v: max(v) < 80)
+@claim("lesson13-sorted", digits=0, holds=lambda v: max(v) < 80)
 def sorted_letters(seed):
     return of_texts(seed)["sorted"]
 
 
-@claim("lesson13-paragraph", text=span, holds=lambda v: max(v) < TEXT)
+@claim("lesson13-paragraph", digits=0, holds=lambda v: max(v) < TEXT)
 def paragraph(seed):
     found = of_texts(seed)
     assert found["paragraph"] > 0.7 * found["shuffled"], "the paragraph is clearly faster"
@@ -163,12 +154,12 @@ def paragraph(seed):
     return found["paragraph"]
 
 
-@claim("lesson13-shuffled", text=span, holds=lambda v: max(v) < TEXT)
+@claim("lesson13-shuffled", digits=0, holds=lambda v: max(v) < TEXT)
 def shuffled_letters(seed):
     return of_texts(seed)["shuffled"]
 
 
-@claim("lesson13-random", text=span, holds=lambda v: max(v) < TEXT)
+@claim("lesson13-random", digits=0, holds=lambda v: max(v) < TEXT)
 def random_letters(seed):
     found = of_texts(seed)
     assert found["random letters"] > found["shuffled"], "random letters are not the slowest"
