@@ -113,6 +113,40 @@ def open_page(chromium):
     yield from _pages(chromium)
 
 
+#: A stand-in for the notebook: the widget is shown twice; `saved` counts what it sends.
+WIDGET_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>widget</title>
+<body style="margin:0"><div class="NOTE">no widget</div><div id="one"></div><div id="two"></div>"""
+WIDGET_START = """async ([code, state]) => {
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const widget = (await import(url)).default();
+    window.state = state;
+    window.saved = 0;
+    const model = {
+        get: (name) => state[name],
+        set: (name, value) => { state[name] = value; },
+        save_changes: () => { saved++; },
+    };
+    await widget.initialize({ model });
+    for (const id of ["one", "two"]) widget.render({ model, el: document.getElementById(id) });
+}"""
+
+
+@pytest.fixture
+def open_widget(open_page, tmp_path):
+    """A function (widget, names of its state, script before it, **context options) -> page."""
+
+    def open_(widget, names, before="() => {}", **options):
+        path = tmp_path / "widget.html"
+        path.write_text(WIDGET_PAGE.replace("NOTE", widget.note), "utf-8")
+        page = open_page(path, viewport={"width": 700, "height": 900}, **options)
+        page.evaluate(before)
+        state = {name: getattr(widget, name) for name in names}
+        page.evaluate(WIDGET_START, [widget._esm, state])
+        return page
+
+    return open_
+
+
 @pytest.fixture(scope="module")
 def open_lasting_page(chromium):
     """The same for a page that the tests of a file share."""

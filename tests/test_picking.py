@@ -75,20 +75,6 @@ def test_picker_and_fallback_are_shown_once(tmp_path, monkeypatch):
 
 # ---- the script in Chromium, with a stand-in for the notebook
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>pick</title>
-<body style="margin:0"><div class="NOTE">no button</div><div id="one"></div><div id="two"></div>"""
-START = """async ([code, state]) => {
-    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
-    const widget = (await import(url)).default();
-    window.state = state;
-    const model = {
-        get: (name) => state[name],
-        set: (name, value) => { state[name] = value; },
-        save_changes: () => { state.saved = (state.saved ?? 0) + 1; },
-    };
-    await widget.initialize({ model });
-    for (const id of ["one", "two"]) widget.render({ model, el: document.getElementById(id) });
-}"""
 CAMERA = """() => {
     const scene = document.createElement("canvas");
     [scene.width, scene.height] = [64, 48];
@@ -103,18 +89,9 @@ REFUSED = "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(ne
 
 
 @pytest.fixture
-def pick_page(open_page, tmp_path):
-    def open_(longest=64):
-        picker = live.pick_photo(photo(), longest).picker
-        path = tmp_path / "pick.html"
-        path.write_text(PAGE.replace("NOTE", picker.note), "utf-8")
-        page = open_page(path, viewport={"width": 700, "height": 900})
-        page.evaluate(CAMERA)
-        names = ("photo", "about", "note", "longest", "picked")
-        page.evaluate(START, [picker._esm, {name: getattr(picker, name) for name in names}])
-        return page
-
-    return open_
+def pick_page(open_widget):
+    names = ("photo", "about", "note", "longest", "picked")
+    return open_widget(live.pick_photo(photo(), longest=64).picker, names, before=CAMERA)
 
 
 def choose(page, name, data):
@@ -138,11 +115,11 @@ def jpeg(height, width, turned=False):
 
 @pytest.mark.browser
 def test_a_file_is_made_small_upright_and_loses_what_the_camera_wrote(pick_page):
-    page = pick_page()
-    assert not page.get_by_text("no button").is_visible()
+    page = pick_page
+    assert not page.get_by_text("no widget").is_visible()
     assert "a photo of the course, 32 × 24 pixels" in page.get_by_role("status").nth(1).inner_text()
     choose(page, "me.jpg", jpeg(120, 320, turned=True))
-    page.wait_for_function("state.saved === 1")
+    page.wait_for_function("saved === 1")
     text = page.evaluate("state.picked")
     assert b"Maker" not in codec.from_address(text)
     x = picking.decode(text)
@@ -156,23 +133,23 @@ def test_a_file_is_made_small_upright_and_loses_what_the_camera_wrote(pick_page)
 
 @pytest.mark.browser
 def test_a_small_file_keeps_its_size_and_no_picture_is_refused_in_words(pick_page):
-    page = pick_page()
+    page = pick_page
     choose(page, "me.jpg", jpeg(20, 40))
-    page.wait_for_function("state.saved === 1")
+    page.wait_for_function("saved === 1")
     assert picking.decode(page.evaluate("state.picked")).shape == (1, 3, 20, 40)
     choose(page, "me.heic", b"no picture at all")
     page.get_by_text("save it as PNG or JPEG").nth(0).wait_for()
-    assert page.evaluate("state.saved") == 1
+    assert page.evaluate("saved") == 1
 
 
 @pytest.mark.browser
 def test_the_camera_opens_when_asked_and_closes_when_the_photo_is_taken(pick_page):
-    page = pick_page()
+    page = pick_page
     page.get_by_role("button", name="Camera").nth(0).click()
     take = page.get_by_role("button", name="Take it").nth(0)
     page.wait_for_function("document.querySelector('video').videoWidth === 64")
     take.click()
-    page.wait_for_function("state.saved === 1")
+    page.wait_for_function("saved === 1")
     x = picking.decode(page.evaluate("state.picked"))
     assert x.shape == (1, 3, 48, 64)
     assert x[0, 1].min() > 0.8
@@ -183,7 +160,7 @@ def test_the_camera_opens_when_asked_and_closes_when_the_photo_is_taken(pick_pag
 
 @pytest.mark.browser
 def test_a_camera_that_may_not_be_used_is_said(pick_page):
-    page = pick_page()
+    page = pick_page
     page.evaluate(REFUSED)
     page.get_by_role("button", name="Camera").nth(0).click()
     page.get_by_text("The camera is not open to this page").nth(0).wait_for()
