@@ -22,8 +22,10 @@ BY_PARAMETER = "tests/test_lessons.py", "tests/test_assignments.py"
 LONG = (
     "tests/test_assignments.py",
     "tests/test_grading.py",
+    "tests/test_class.py",
     "tests/test_lessons.py",
     "tests/test_collect.py",
+    "tests/test_sandbox.py",
     "tests/test_handin.py",
     "tests/test_front_ends.py",
     "tests/test_book.py",
@@ -41,7 +43,6 @@ LONG = (
     "tests/test_presets.py::test_every_candidate_of_the_study_can_be_fitted",
     "tests/test_images.py::test_memory_is_bounded",
     "tests/test_images.py::test_a_200_megapixel_picture_loads",
-    "tests/test_assignment.py::test_guard_knows_every_module",
     "tests/test_fit.py::test_precision_follows_the_hardware",
     "tests/test_fit.py::test_float16_differs_less_than_another_seed",
 )

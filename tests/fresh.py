@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
-from course import ROOT, prepared, scores
+from course import ROOT, stub
 
 from dipcourse import fit
 from dipcourse.grading import ENVIRONMENT
@@ -28,6 +29,7 @@ from tools import assignments, notebooks
 
 START = "import sys, fresh; fresh.work(sys.argv[1:])"
 GRADING = {"NBGRADER_EXECUTION": "autograde"}
+LATER = "test-", "try-", "own-imports", "baseline", "hand-in"  # cells that no answer needs
 
 
 def tried(source, tries, files, start):
@@ -105,7 +107,7 @@ def work(arguments: list[str]) -> None:
     if tries:
         os.environ.update(GRADING)
         with fits_kept():
-            grade_all(notebooks.read(source), tries)
+            grade_all(source, tries)
 
 
 def run_cells(task: Path) -> None:
@@ -116,20 +118,32 @@ def run_cells(task: Path) -> None:
     exec(fresh_start.CODE, {"__name__": "fresh"})
 
 
-def grade_all(notebook, tries: list[Path]) -> None:
-    """What nbgrader would find: ``scores`` of a source with the answers in each file."""
-    space = prepared(notebook)
+def grade_all(source: Path, tries: list[Path]) -> None:
+    """What nbgrader would find: the points of a source with the answers in each file."""
+    from dipcourse.grading import execute
 
-    def grade(file: Path) -> None:
-        task, code, tests = json.loads(file.read_text("utf-8"))
-        said = {
-            cell: [type(score).__name__, str(score)] if isinstance(score, Exception) else score
-            for cell, score in scores(notebook, space, {task: code}, tests).items()
-        }
-        answer_of(file).write_text(json.dumps(said), "utf-8")
+    notebook, unsafe = notebooks.read(source), not shutil.which("bwrap")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = [[c.source, assignments.kind(c) == "task"] for c in code if c.id[:5] != "test-"]
+    for file in tries:
+        task, answer, tests = json.loads(file.read_text("utf-8"))
+        wanted = [c for c in code if c.id in tests or not c.id.startswith(LATER)]
+        run = [[answer if c.id == task else stub(c), c.id in tests] for c in wanted]
+        job = {"assignment": source.stem, "cells": cells, "code": run}
+        outcome = execute.done(job | {"seconds": 300, "unsafe": unsafe})
+        given = zip(wanted, outcome["outputs"], strict=True)
+        found = {c.id: points_or_words(c, outputs) for c, outputs in given if c.id in tests}
+        answer_of(file).write_text(json.dumps(found), "utf-8")
 
-    grade(tries[0])
-    in_forks(grade, tries[1:], seconds=300)
+
+def points_or_words(cell, outputs: list) -> float | list[str]:
+    """What the outputs of a test cell say: points, or [name, words] of an error."""
+    for output in outputs:
+        if output.output_type == "error":
+            return [output.ename, output.evalue]
+        if output.output_type == "execute_result":
+            return float(output.data["text/plain"])
+    return assignments.points(cell)
 
 
 def in_forks(one: Callable[[Path], None], tasks: Iterable[Path], seconds: int) -> None:
@@ -218,8 +232,7 @@ class Film:
 
 def in_hidden(error):
     """Whether an error of a graded cell arose in a hidden test."""
-    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    return re.search(r"> *\d+ *@assignment\.hidden", trace) is not None
+    return "in a hidden test" in error.traceback
 
 
 def disagreements(course, name, said, given):

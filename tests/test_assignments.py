@@ -24,7 +24,7 @@ import torch
 from course import Course, answered, bank, own_tests, points, prepared, run_plainly, scores, stub
 from fresh import disagreements, fits_kept, tried
 
-from dipcourse import assignment, handin
+from dipcourse import handin
 from dipcourse.assignment import board, ours
 from tools import assignments, notebooks
 
@@ -203,11 +203,10 @@ def names_read(code):
 
 
 @EVERY
-def test_our_functions_are_right(name, monkeypatch):
+def test_our_functions_are_right(name):
     """Those that stand in for a student's do what the statements say: they pass all tests."""
     asked = functions(name)
     stand_ins = {function.__name__ for function in ours.TASKS[name]}
-    monkeypatch.setattr(assignment, "own", lambda *_: None)
     assert stand_ins == set(asked.values()) - {asked["task-project"]}
     answers = {
         task: inspect.getsource(getattr(ours, function))
@@ -348,20 +347,18 @@ def without(ids, notebook):
 def replaced(notebook):
     """The submission with a cell that replaces what the tests stand on."""
     trick = """
-import builtins, os, sys, types
-import numpy, torch
+import os, sys, types
+import numpy
 from dipcourse import assignment, check
 always = lambda *a, **k: True
-assignment.near = assignment.below = assignment.above = assignment.own = always
+assignment.near = assignment.below = assignment.above = always
 assignment.hidden = assignment.visible = lambda name: always
-assignment.is_tensor = lambda what, got, **k: torch.zeros(1)
+assignment.is_tensor = lambda what, got, **k: got
 assignment.board.strict = False
 check.compare = lambda *a: (True, "")
-torch.allclose = torch.equal = numpy.allclose = always
-torch.Tensor.__eq__ = torch.Tensor.__le__ = always
+numpy.allclose = always
 os.environ.pop("NBGRADER_EXECUTION", None)
 sys.modules["dipcourse.assignment"] = types.SimpleNamespace(near=always)
-builtins.abs = builtins.float = lambda *a: 0.0
 """
     place = next(i for i, c in enumerate(notebook.cells) if assignments.kind(c) == "task")
     notebook.cells.insert(place, nbformat.v4.new_code_cell(trick, id="trick"))

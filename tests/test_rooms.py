@@ -29,10 +29,10 @@ KNOWN_TO = {
     "ipywidgets": {"live"},
     "matplotlib": {"_text", "grading", "images", "show"},
     "nbgrader": {"grading"},
-    "psutil": {"fit"},
+    "psutil": {"fit", "grading"},
     "scipy": {"baselines", "sounds"},
     "skimage": {"baselines", "metrics"},
-    "tqdm": {"fit"},
+    "tqdm": {"fit", "grading"},
 }
 
 

@@ -3,7 +3,6 @@
     board      runs tests, says how they went, and counts points; keeps what was said
     stage      what surrounds a test while it runs: our functions for other tasks, a watch
     demands    what a test may ask of a result
-    origin     whose code an answer is
     ours       our functions, which stand in for those of other tasks
 
 Test cells call what is imported here. State stays where it is: ``board.results``, ``board.strict``.
@@ -25,7 +24,6 @@ from dipcourse.assignment.demands import (
     unchanged,
     whole,
 )
-from dipcourse.assignment.origin import own
 from dipcourse.assignment.stage import alone, given
 
 __all__ = [
@@ -42,7 +40,6 @@ __all__ = [
     "is_tensor",
     "near",
     "number",
-    "own",
     "pair",
     "passes",
     "refuses",

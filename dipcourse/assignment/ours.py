@@ -220,3 +220,9 @@ TASKS: dict[str, tuple[Callable[..., object], ...]] = {
         fit_and_stop,
     ),
 }
+
+#: What of the course answers tasks of one assignment, besides what answers tasks of all.
+ABSENT: dict[str, tuple[str, ...]] = {
+    "a2_random_unet": ("nets", "degrade.shuffle_pixels"),
+    "a3_restoration": ("degrade.random_mask", "degrade.Downsample", "degrade.lanczos_weights"),
+}

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 under_test = ""
 #: … and our functions for the other tasks: {name: function}.
 stand_ins: dict[str, Callable[..., object]] = {}
+#: What stands in a notebook now for functions of it: those of ``given``, block in block.
+standing: dict[str, object] = {}
 
 
 def alone(name: str, of: str) -> None:
@@ -72,11 +74,15 @@ class given:
     def __enter__(self) -> None:
         self.kept = {name: self.space[name] for name in self.names if name in self.space}
         self.space.update(self.names)
+        self.before = dict(standing)
+        standing.update(self.names)
 
     def __exit__(self, *_: object) -> None:
         for name in self.names:
             self.space.pop(name, None)
         self.space.update(self.kept)
+        standing.clear()
+        standing.update(self.before)
 
 
 class Watched:

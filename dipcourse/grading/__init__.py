@@ -6,11 +6,14 @@
     mend      puts a damaged notebook in order before it is graded, and says what it did
     identify  says which cell of it is which released one
     answers   says what looks like an answer, and does not count where it stands
-    execute   runs it, and cuts what it prints
-    guard     undoes, around each cell, what a notebook has replaced in torch, numpy or the tests
+    execute   runs it in a sandbox, tests it from outside, and cuts what it prints
+    sandbox/  the walls around it, and what crosses them
+    ahead     executes a class on many cores or machines, and keeps what comes out
     feedback  makes the page that a student gets back
     notes     keeps what a person should know about a submission
     table     writes the table of grades
+    summary   what a teacher wants to know of a graded class
+    __main__  all of it in one command
 
 The extra ``dipcourse[grading]`` brings nbgrader. This module needs nothing of it.
 """
@@ -25,7 +28,7 @@ from traitlets.log import get_logger
 
 from dipcourse.grading.notes import Failures
 
-#: What the kernel of a submission finds in its environment while it is graded.
+#: What a submission finds in its environment while it is graded.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
     "OMP_NUM_THREADS": "1",
@@ -73,7 +76,7 @@ def configure(c: Config, seconds: int = 120) -> None:
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Autograde.autograde_preprocessors = [
-        "dipcourse.grading.execute.GuardedExecute",
+        "dipcourse.grading.execute.SandboxedExecute",
         "dipcourse.grading.execute.Shorten",
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
@@ -85,15 +88,7 @@ def configure(c: Config, seconds: int = 120) -> None:
         "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
     ]
     c.GenerateFeedback.post_convert_hook = "dipcourse.grading.feedback.polish"
-    c.Execute.timeout = seconds
-    c.Execute.startup_timeout = 300  # importing torch on a busy machine
-    c.Execute.shutdown_kernel = "immediate"  # torch takes a second to say goodbye
-    c.Execute.store_widget_state = False  # it would make notebooks large
-    c.Execute.extra_arguments = [
-        "--IPKernelApp.log_level=40",
-        "--HistoryManager.hist_file=:memory:",
-        "--InteractiveShellApp.exec_lines=from dipcourse.grading import guard; guard.start()",
-    ]
+    c.SandboxedExecute.timeout = seconds
     c.LimitOutput.max_lines = 200
     c.ZipCollectApp.extractor_plugin = "dipcourse.grading.collect.Extractor"
     c.ZipCollectApp.collector_plugin = "dipcourse.grading.collect.Collector"

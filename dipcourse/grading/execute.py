@@ -1,71 +1,327 @@
-"""Runs a submission: in an environment for grading, guarded, and with what it prints cut short."""
+"""Runs a submission: its cells in a sandbox, the tests here, and with what it prints cut short."""
 
 import ast
+import atexit
+import contextlib
+import functools
+import hashlib
+import importlib
+import inspect
+import io
 import json
-import os
+import re
+import signal
+import traceback
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from IPython.core.inputtransformer2 import TransformerManager
+import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader import utils
-from nbgrader.preprocessors import Execute, LimitOutput
-from traitlets import Integer
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import LimitOutput, NbGraderPreprocessor
+from traitlets import Bool, Integer, Unicode
 
+from dipcourse.assignment import board, stage
 from dipcourse.grading import ENVIRONMENT
+from dipcourse.grading.notes import Notes
+from dipcourse.grading.sandbox import course, remote, wire
+from dipcourse.grading.sandbox.walls import Sandbox
+from dipcourse.handin import ipynb
+
+GRADING = {"NBGRADER_EXECUTION": "autograde"}
+TEST = "<test>"
+UNDER_TEST = re.compile(r"""^assignment\.alone\(["'](\w+)["']""", re.MULTILINE)
 
 
-class GuardedExecute(Execute):
-    """nbgrader's execution with ``dipcourse.grading.ENVIRONMENT`` and ``guard`` in the kernel."""
+class SandboxedExecute(NbGraderPreprocessor):
+    """Executes the student's cells in a sandbox and the tests, which it knows, in this process."""
 
-    def on_comm_open_jupyter_widget(self, msg: dict[str, Any]) -> None:
-        """There is no page with widgets here: what one would catch is the cell's own output."""
+    timeout = Integer(120, help="Seconds that a cell may take.").tag(config=True)
+    unsafe = Bool(False, help="Whether to go on without a sandbox.").tag(config=True)
+    kept = Unicode("", help="A folder of outcomes that are looked up; see ahead.py").tag(
+        config=True
+    )
 
-    def start_new_kernel(self, **options: Any) -> Any:
-        """Start the kernel with the environment for grading; we are in the course folder."""
-        course = {"DIPCOURSE_COURSE": os.getcwd()}
-        options["env"] = {**os.environ, **(options.get("env") or {}), **ENVIRONMENT, **course}
-        return super().start_new_kernel(**options)
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: dict[str, Any], index: int
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Execute a cell; of a test cell's results only its own, the last, is a score.
+        """Execute a notebook; nbgrader calls it."""
+        where = resources["nbgrader"]
+        job = job_of(nb, where, self.timeout, self.unsafe)
+        outcome = (look_up(self.kept, job) if self.kept else None) or done(job)
+        code = [cell for cell in nb.cells if cell.cell_type == "code"]
+        for count, (cell, outputs) in enumerate(zip(code, outcome["outputs"], strict=True), 1):
+            cell.outputs = [nbformat.from_dict(output) for output in outputs]
+            cell.execution_count = count
+        notes = Notes(where["student"], where["assignment"])
+        for line in outcome["incidents"]:
+            notes.add("grade", line)
+            self.log.warning("%s: %s", where["student"], line)
+        return nb, resources
 
-        nbgrader gives 0 for anything on stderr: in a test cell it becomes plain output.
-        """
-        cell, resources = super().preprocess_cell(cell, resources, index)
-        if utils.is_grade(cell) and cell.cell_type == "code":
-            failed = any(output.output_type == "error" for output in cell.outputs)
-            if not failed and (words := self.foul(cell)):
-                cell.outputs.append(new_output("error", ename="NotCounted", evalue=words))
-                failed = True
-            values = [o for o in cell.outputs if o.output_type == "execute_result"]
-            no_scores = values if failed else values[:-1]
-            cell.outputs = [o for o in cell.outputs if not any(o is one for one in no_scores)]
-            for output in cell.outputs:
-                if output.output_type == "stream":
-                    output.name = "stdout"
-        return cell, resources
 
-    def foul(self, cell: NotebookNode) -> str:
-        """Why a test that passed does not count, from ``guard`` in the kernel; "" if it does."""
-        ask = "__import__('sys').modules['dipcourse.grading.guard'].report()"
-        message = self.kc.execute("", silent=True, user_expressions={"report": ask})
-        reply = self.wait_for_reply(message)
+# ---- a job: all that is needed to execute a notebook, wherever that is
+
+
+def job_of(nb: NotebookNode, where: dict[str, str], seconds: int, unsafe: bool) -> dict[str, Any]:
+    """What is to be executed, as JSON.
+
+    Args:
+        nb: a submission that was put in order.
+        where: "assignment", "notebook" and "db_url" of nbgrader.
+        seconds: what a cell may take.
+        unsafe: whether to go without a sandbox.
+
+    Returns:
+        A dict: "assignment", the source's code "cells" as [source, whether it is an answer], those
+        of the submission, "code", as [source, whether it is a test], "seconds", "unsafe".
+    """
+    tests = known_tests(where)
+    source = nbformat.read(Path("solutions", where["assignment"], f"{where['notebook']}.ipynb"), 4)
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    names = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in code]
+    return {
+        "assignment": where["assignment"],
+        "cells": [
+            [cell.source, utils.is_solution(cell)]
+            for cell in source.cells
+            if cell.cell_type == "code" and (utils.is_solution(cell) or not utils.is_grade(cell))
+        ],
+        "code": [
+            [cell.source, tests.get(name) == cell.source]
+            for cell, name in zip(code, names, strict=True)
+        ],
+        "seconds": seconds,
+        "unsafe": unsafe,
+    }
+
+
+def known_tests(where: dict[str, str]) -> dict[str, str]:
+    """{name: source} of the cells with tests, from the gradebook: nothing else runs as a test."""
+    with Gradebook(where["db_url"]) as gradebook:
+        notebook = gradebook.find_notebook(where["notebook"], where["assignment"])
+        solutions = {cell.name for cell in notebook.solution_cells}
+        graded = {cell.name for cell in notebook.grade_cells} - solutions
+        sources = {cell.name: cell for cell in notebook.source_cells if cell.name in graded}
+        return {name: cell.source for name, cell in sources.items() if cell.cell_type == "code"}
+
+
+def done(job: dict[str, Any]) -> dict[str, Any]:
+    """Execute a job.
+
+    Returns:
+        {"outputs": those of each code cell, "incidents": lines for a person}.
+    """
+    cells = [(source, answer) for source, answer in job["cells"]]
+    sandbox = sandbox_of(job["assignment"], tuple(cells), job["unsafe"])
+    with Submission(sandbox, job["assignment"], job["seconds"]) as submission:
+        outputs = [
+            submission.test(source) if is_test else submission.run(source)
+            for source, is_test in job["code"]
+        ]
+    return {"outputs": outputs, "incidents": submission.incidents}
+
+
+def kept_at(folder: str | Path, job: dict[str, Any]) -> Path:
+    """The file of an outcome: notebook, tests, assignment and the course's version name it."""
+    known = json.dumps([job, version("dipcourse")], sort_keys=True)
+    name = hashlib.sha256(known.encode()).hexdigest()[:32]
+    return Path(folder, job["assignment"], f"{name}.json")
+
+
+def look_up(folder: str | Path, job: dict[str, Any]) -> dict[str, Any] | None:
+    """The outcome of a job that is kept; None if it is not."""
+    path = kept_at(folder, job)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+@functools.cache
+def sandbox_of(assignment: str, cells: tuple[tuple[str, bool], ...], unsafe: bool) -> Sandbox:
+    """The sandbox for an assignment; it serves all submissions of this process."""
+    sources = [source for source, _ in cells]
+    sandbox = Sandbox(assignment, sources, ENVIRONMENT | GRADING, unsafe)
+    sandbox.tasks = [name for source, answer in cells if answer for name in ipynb.defined(source)]
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+class TimedOut(BaseException):
+    """A cell took too long; no ``except Exception`` of a test may catch it."""
+
+
+@contextlib.contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """A block that ``TimedOut`` ends after so many seconds."""
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimedOut
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def printing_to(file: io.StringIO) -> Iterator[None]:
+    """A block that prints into a file, warnings too."""
+    with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        yield
+
+
+class Submission:
+    """One notebook: its cells run in the sandbox, tests here call its functions.
+
+    If its process ends or is stopped, a new one runs the cells again that have run so far.
+
+    Args:
+        sandbox: where it runs.
+        assignment: which one it is.
+        seconds: what one cell may take.
+
+    Attributes:
+        incidents: lines about what a person should know.
+    """
+
+    def __init__(self, sandbox: Sandbox, assignment: str, seconds: int) -> None:
+        self.sandbox, self.assignment, self.seconds = sandbox, assignment, seconds
+        self.incidents: list[str] = []
+        self.ran: list[str] = []
+        self.stopped: dict[str, str] = {}
+        self.testing = False
+
+    def __enter__(self) -> "Submission":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.peer.connection.close()
+        self.sandbox.end()
+
+    def start(self) -> None:
+        """Have a new process, which runs again what has run."""
+        known = functools.partial(course.has, self.assignment)
+        connection = self.sandbox.submission()
+        self.peer = remote.Peer(connection, self.course, names=standing, known=known)
+        for source in self.ran:
+            self.peer.ask("cell", source=source)
+
+    def course(self, name: str) -> Any:
+        """A function of the course, for a cell of the student's: not while tests run."""
+        if self.testing:
+            raise RuntimeError(f"{name} is not there while your functions are tested")
+        if not course.served(self.assignment, name):
+            raise RuntimeError(f"{name} is not there while a notebook is graded")
+        module, _, part = name.rpartition(".")
+        function = getattr(importlib.import_module(module), part, None)
+        if not inspect.isfunction(function) or function.__module__ != module:
+            raise RuntimeError(f"{name} is not there while a notebook is graded")
+        return function
+
+    def run(self, source: str) -> list[NotebookNode]:
+        """The outputs of a cell of the student's."""
         try:
-            text = reply["content"]["user_expressions"]["report"]["data"]["text/plain"]
-            source, replaced = json.loads(ast.literal_eval(text))
-        except (TypeError, KeyError, ValueError, SyntaxError):
-            return "the grader got no answer after this test; it does not count"
-        if source.strip() != TransformerManager().transform_cell(cell.source).strip():
-            return "other code was run than this test; it does not count"
-        if replaced:
-            names = ", ".join(replaced)
-            return (
-                f"what tests stand on was replaced while this one ran ({names}); it does not count"
-            )
-        return ""
+            with limited(self.seconds):
+                outputs = self.peer.ask("cell", source=source)
+                checked = [nbformat.from_dict(output) for output in outputs]
+        except (TimedOut, wire.Broken, TypeError) as error:
+            words = self.fallen("a cell", error)
+            return [new_output("error", ename="NotFinished", evalue=words, traceback=[words])]
+        self.ran.append(source)
+        return checked
+
+    def test(self, source: str) -> list[NotebookNode]:
+        """The outputs of a test cell, its score among them."""
+        found = UNDER_TEST.search(source)
+        name = found[1] if found else ""
+        if name in self.stopped:
+            return [failed("NotRunAgain", f"{name} {self.stopped[name]}; it is not run again")]
+        printed, strict = io.StringIO(), board.strict
+        self.testing = board.strict = True
+        try:
+            with limited(self.seconds), printing_to(printed):
+                value = evaluated(source, {"__name__": "__test__", **self.functions()})
+                self.peer.ask("forget")
+            result = [] if value is None else [score(value)]
+        except (TimedOut, wire.Broken) as error:
+            words = self.fallen(name or "a test", error)
+            self.stopped |= {name: words} if name else {}
+            result = [failed("NotFinished", f"{name or 'this test'} {words}")]
+        except (Exception, SystemExit) as error:
+            result = [told(error, source)]
+        finally:
+            self.testing, board.strict = False, strict
+            self.peer.forget()
+        text = printed.getvalue()
+        return [*([new_output("stream", text=text)] if text else []), *result]
+
+    def functions(self) -> dict[str, Any]:
+        """{name: function of the submission} of those that tasks ask for and that are there."""
+        known = self.peer.ask("names", names=self.sandbox.tasks)
+        return {
+            name: remote.RemoteFunction(self.peer, {"name": name}, name, known[name])
+            for name in self.sandbox.tasks
+            if name in known
+        }
+
+    def fallen(self, what: str, error: BaseException) -> str:
+        """Have a new process after the last one ended or was stopped; say what happened."""
+        words = f"was stopped after {self.seconds} seconds"
+        if isinstance(error, wire.Broken):
+            words = f"ended its process ({self.sandbox.killed or error})"
+        self.incidents.append(f"{what} {words}")
+        self.peer.connection.close()
+        self.start()
+        return words
+
+
+def standing() -> dict[str, Any]:
+    """What stands in for functions of the submission while one is tested."""
+    watched = stage.Watched
+    return {name: one for name, one in stage.standing.items() if not isinstance(one, watched)}
+
+
+def evaluated(source: str, space: dict[str, Any]) -> Any:
+    """Execute a test cell; the value of its last line, if that is an expression."""
+    tree, last = ast.parse(source), None
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
+    exec(compile(tree, TEST, "exec"), space)
+    return None if last is None else eval(compile(last, TEST, "eval"), space)
+
+
+def score(value: Any) -> NotebookNode:
+    """The value of a test cell, as nbgrader reads it."""
+    data = {"text/plain": repr(value)}
+    return new_output("execute_result", data=data, execution_count=None)
+
+
+def failed(kind: str, words: str, *trace: str) -> NotebookNode:
+    """The output of a test that failed: for the student, so nothing of the test's own code."""
+    return new_output("error", ename=kind, evalue=words, traceback=[*trace, f"{kind}: {words}"])
+
+
+def told(error: BaseException, source: str) -> NotebookNode:
+    """What a student is told of an error in a test cell."""
+    kind, words = type(error).__name__, str(error)
+    _, _, where = getattr(error, "origin", (None, None, ""))
+    hidden = source.find("BEGIN HIDDEN TESTS")
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    at = next((line for file, line in zip(files, lines, strict=True) if file == TEST), 0) or 0
+    in_hidden = hidden >= 0 and at > source[:hidden].count("\n")
+    if in_hidden and not isinstance(error, AssertionError | NotImplementedError):
+        words = "in a hidden test (its words could tell what was tested)"
+    place = f"in a {'hidden' if in_hidden else 'visible'} test"
+    return failed(kind, words, place, *([where] if where else []))
 
 
 class Shorten(LimitOutput):

