@@ -1,0 +1,169 @@
+"""Executes the submissions of a class on many cores, or machines, and keeps what comes out.
+
+Only execution takes long, so only it is done ahead: nbgrader then grades one notebook after the
+other, alone with the gradebook, and looks outcomes up. A job and its outcome are JSON, so workers
+need no files of the course folder.
+"""
+
+import copy
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbgrader.preprocessors import (
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteCells,
+    OverwriteKernelspec,
+)
+from tqdm import tqdm
+from traitlets.config import Config
+
+from dipcourse.grading import execute
+from dipcourse.grading.mend import Mend
+
+RETRIES = 2  # times that a job whose worker died is given to another one
+
+
+class SilentMend(Mend):
+    """Puts a notebook in order without a word: nbgrader's own run says it."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
+def jobs(
+    assignment: str, students: Iterable[str], seconds: int, unsafe: bool
+) -> dict[str, dict[str, Any]]:
+    """{student: job} of those whose notebook can be read and is of this assignment.
+
+    What is wrong with the others, nbgrader's run will say.
+    """
+    found = {}
+    for student in students:
+        where = {
+            "student": student,
+            "assignment": assignment,
+            "notebook": assignment,
+            "db_url": "sqlite:///gradebook.db",
+        }
+        try:
+            found[student] = execute.job_of(in_order(where), where, seconds, unsafe)
+        except Exception:
+            continue
+    return found
+
+
+def in_order(where: dict[str, str]) -> Any:
+    """A submission as nbgrader executes it."""
+    path = Path("submitted", where["student"], where["assignment"], f"{where['notebook']}.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    for step in (SilentMend, ClearOutput, DeduplicateIds, OverwriteKernelspec, OverwriteCells):
+        notebook, _ = step(config=Config()).preprocess(notebook, {"nbgrader": copy.copy(where)})
+    return notebook
+
+
+def run(
+    jobs_of: dict[str, dict[str, Any]], folder: str, workers: int, scheduler: str | None = None
+) -> None:
+    """Do jobs and keep their outcomes; what is kept already is not done again.
+
+    Ctrl-C keeps what is done. A worker that dies is replaced, and its job given to another one.
+
+    Args:
+        jobs_of: {student: job}.
+        folder: where outcomes are kept.
+        workers: how many at once, if there is no scheduler.
+        scheduler: the address of a Dask scheduler; None: workers on this machine.
+    """
+    paths = {execute.kept_at(folder, job): job for job in jobs_of.values()}
+    left = {path: job for path, job in paths.items() if not path.exists()}
+    if not left:
+        return
+    with client(min(workers, len(left)), scheduler) as compute:
+        bar = tqdm(compute(left), total=len(left), desc="execute", unit="notebook")
+        for path, outcome in bar:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(".part")
+            unfinished.write_text(outcome, encoding="utf-8")
+            unfinished.replace(path)
+
+
+@contextmanager
+def client(
+    workers: int, scheduler: str | None
+) -> Iterator[Callable[[dict[Path, Any]], Iterator[tuple[Path, str]]]]:
+    """Workers, as a function that does jobs: it yields (path, outcome) as they are done."""
+    import distributed
+
+    local = None
+    if scheduler is None:
+        options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+        local = distributed.LocalCluster(n_workers=workers, processes=True, **options)
+    with distributed.Client(scheduler or local) as dask:
+
+        def compute(left: dict[Path, Any]) -> Iterator[tuple[Path, str]]:
+            futures = {
+                dask.submit(do, json.dumps(job), key=path.stem, retries=RETRIES): path
+                for path, job in left.items()
+            }
+            for future in distributed.as_completed(futures):
+                yield futures[future], future.result()
+                future.release()
+
+        try:
+            yield compute
+        finally:
+            if local:
+                local.close()
+
+
+# ---- in a worker
+
+
+def do(job: str) -> str:
+    """Do a job in the grader that belongs to this worker: it needs a main thread of its own."""
+    grader = own_grader()
+    try:
+        assert grader.stdin is not None
+        assert grader.stdout is not None
+        grader.stdin.write(job + "\n")
+        grader.stdin.flush()
+        outcome = grader.stdout.readline()
+    except OSError:
+        outcome = ""
+    if not outcome:
+        own_grader.cache_clear()
+        raise RuntimeError("the grader's process has ended")
+    return outcome
+
+
+@functools.cache
+def own_grader() -> "subprocess.Popen[str]":
+    """The process that does the jobs of this worker, one after the other."""
+    command = [sys.executable, "-m", "dipcourse.grading.ahead"]
+    variables = os.environ | execute.ENVIRONMENT
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, env=variables, text=True, encoding="utf-8"
+    )
+
+
+def work() -> None:
+    """Read jobs, one a line, and write their outcomes."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever else prints
+    for line in sys.stdin:
+        answers.write(json.dumps(execute.done(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    work()

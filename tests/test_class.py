@@ -1,0 +1,151 @@
+"""The one command that grades a class: ``python -m dipcourse.grading``."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from course import Course
+from small import FULL, NAME, answer, source
+
+from dipcourse.grading import __main__ as command
+from dipcourse.grading import summary
+
+SAFE = [] if shutil.which("bwrap") else ["--unsafe"]
+SLOW = "__import__('time').sleep(1.5) or 2 * x"
+STUDENTS = {
+    "ada": {},
+    "ben": {"twice": "3 * x"},
+    "cem": {"half": "x / 3"},
+    "dan": {"twice": "__import__('os')._exit(1)"},
+    "eve": {"twice": SLOW},
+}
+
+
+@pytest.fixture
+def course(tmp_path, start):
+    """A course folder with the downloads of five students and a file that is no notebook."""
+    course = Course(tmp_path, {NAME: source()}, start)
+    course.run("generate_assignment", NAME, "--force")
+    released = course.released(NAME)
+    for student, answers in STUDENTS.items():
+        course.write(f"downloads/{student}_{NAME}.ipynb", answer(released, **answers))
+    course.write(f"downloads/fay_{NAME}.ipynb", '{"cells": [')
+    course.write("names.csv", "name\nada\nben\ncem\ndan\neve\nfay\ngil\n")
+    return course
+
+
+def run(course, *words, **options):
+    """The command's process, at its end."""
+    return subprocess.run(
+        [*begin(), *words, *SAFE], cwd=course.folder, capture_output=True, text=True, **options
+    )
+
+
+def begin():
+    return [sys.executable, "-m", "dipcourse.grading", "a1"]
+
+
+def table(course):
+    with open(course.folder / "grades.csv", encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def outcomes(course):
+    return {path: path.stat().st_mtime_ns for path in course.folder.glob(".executed/*/*.json")}
+
+
+def test_a_class_is_graded_whatever_comes_between(course):
+    """A worker dies, the command is stopped, goes on, and later finds one notebook changed."""
+    process = subprocess.Popen(
+        [*begin(), "downloads", "--workers", "1", "--only", "collect", "--only", "grade", *SAFE],
+        cwd=course.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    await_outcome(course, process)
+    for one in psutil.Process(process.pid).children(recursive=True):
+        if "dipcourse.grading.ahead" in one.cmdline():
+            one.kill()
+    await_outcome(course, process, beyond=len(outcomes(course)))
+    process.send_signal(signal.SIGINT)
+    assert "the same command goes on" in process.communicate()[1]
+    assert process.returncode == 130
+    kept = outcomes(course)
+    assert 0 < len(kept) < len(STUDENTS)
+
+    graded = run(course, "downloads", "--roster", "names.csv", "--workers", "2")
+    assert graded.returncode == 1, graded.stderr
+    assert kept.items() <= outcomes(course).items()
+    kept = outcomes(course)
+    assert len(kept) == len(STUDENTS)
+    rows = table(course)
+    full = float(sum(FULL.values()))
+    scores = {name: row["score"] for name, row in rows.items() if row["score"]}
+    want = {"ada": full, "ben": 1.0, "cem": 3.0, "dan": 1.0, "eve": full}
+    assert scores == {name: str(points) for name, points in want.items()}
+    assert rows["gil"]["state"] == "nothing handed in"
+    assert "fay: COULD NOT BE GRADED: the file cannot be read" in graded.stdout
+    assert "twice ended its process" in rows["dan"]["notes"]
+    page = (course.folder / "report" / NAME / "summary.html").read_text("utf-8")
+    assert "test-twice-small" in page
+    assert "twice ended its process" in page
+    assert len(list(course.folder.glob("feedback/*/*/*.html"))) == len(STUDENTS)
+
+    changed = answer(course.released(NAME), twice="x + x")
+    course.write(f"submitted/ben/{NAME}/{NAME}.ipynb", changed)
+    run(course, "--workers", "1", "--only", "grade")
+    assert kept.items() <= outcomes(course).items()
+    assert len(outcomes(course)) == len(kept) + 1
+    assert course.scores(NAME)["ben"]["test-twice-large"] == FULL["test-twice-large"]
+
+
+def await_outcome(course, process, beyond=0):
+    """Wait until there are more outcomes than so many, or the command has ended."""
+    while len(outcomes(course)) <= beyond and process.poll() is None:
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "no one assignment is called 'nothing'"),
+        (["a1", "no-such-folder"], "there is no no-such-folder"),
+        (["a1"], "nothing was handed in"),
+    ],
+)
+def test_what_it_cannot_do_it_says(course, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(course.folder)
+    assert command.main([*words, *SAFE]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_it_wants_a_course_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["a1"]) == 2
+    assert "run this in the course folder" in capsys.readouterr().err
+
+
+def test_without_bubblewrap_it_refuses_and_says_why(course, monkeypatch, capsys):
+    monkeypatch.chdir(course.folder)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert command.main(["a1", "downloads"]) == 2
+    assert "bubblewrap (bwrap) is not installed" in capsys.readouterr().err
+    assert not (course.folder / "submitted").exists()
+
+
+def test_long_answers_that_differ_in_names_alone_are_alike():
+    body = (
+        "def f({a}):\n    {b} = ({a} + 1) * ({a} - 2) / ({a} + 3)\n    return {b} * {b} + 2 * {b}"
+    )
+    one, two = body.format(a="x", b="y"), body.format(a="first", b="second")
+    assert summary.shape(one) == summary.shape(two) != ""
+    assert summary.shape(one) != summary.shape(one.replace("+ 3", "+ 4"))
+    assert summary.shape("def f(x):\n    return x") == ""
+    assert json.dumps(summary.shares([0, 1, 9.5, 10], 10)) == "[1, 1, 0, 0, 0, 0, 0, 0, 0, 2]"
