@@ -319,7 +319,7 @@ def told(error: BaseException, source: str) -> NotebookNode:
     at = next((line for file, line in zip(files, lines, strict=True) if file == TEST), 0) or 0
     in_hidden = hidden >= 0 and at > source[:hidden].count("\n")
     if in_hidden and not isinstance(error, AssertionError | NotImplementedError):
-        words = "in a hidden test (its words could tell what was tested)"
+        words = "what it says is left out: it could tell what was tested"
     place = f"in a {'hidden' if in_hidden else 'visible'} test"
     return failed(kind, words, place, *([where] if where else []))
 
