@@ -190,6 +190,62 @@ def fit_and_stop(
         return net(z), best, errors
 
 
+# ---- a5, an operator of one's own
+
+
+def adjoint(
+    A: Callable[[torch.Tensor], torch.Tensor], w: torch.Tensor, shape: Sequence[int]
+) -> torch.Tensor:
+    with torch.enable_grad():
+        u = torch.zeros(tuple(shape), dtype=w.dtype, requires_grad=True)
+        return torch.autograd.grad(A(u), u, w.detach())[0]
+
+
+def adjoint_gap(
+    A: Callable[[torch.Tensor], torch.Tensor],
+    back: Callable[[torch.Tensor], torch.Tensor],
+    shape: Sequence[int],
+    generator: torch.Generator,
+    trials: int = 5,
+) -> float:
+    gaps: list[float] = []
+    for _ in range(trials):
+        u = torch.randn(tuple(shape), generator=generator)
+        measured = A(u).detach()
+        w = torch.randn(measured.shape, generator=generator)
+        difference = (measured * w).sum() - (u * back(w).detach()).sum()
+        gaps.append((difference.abs() / (measured.norm() * w.norm())).item())
+    return max(gaps)
+
+
+class SinglePixel(nn.Module):
+    masks: torch.Tensor
+
+    def __init__(self, height: int, width: int, count: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.size = (height, width)
+        signs = 2.0 * torch.randint(0, 2, (count, height * width), generator=generator) - 1
+        self.register_buffer("masks", signs / (height * width) ** 0.5)  # (count, H·W)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if tuple(x.shape[2:]) != self.size:
+            raise ValueError(f"the camera takes {self.size} pixels, and not {tuple(x.shape[2:])}")
+        return (x.flatten(2) @ self.masks.T)[:, :, None]  # (1, C, 1, count)
+
+
+def landweber(
+    y: torch.Tensor,
+    A: Callable[[torch.Tensor], torch.Tensor],
+    shape: Sequence[int],
+    steps: int,
+    lr: float = 0.5,
+) -> torch.Tensor:
+    x_hat = torch.zeros(tuple(shape), dtype=y.dtype)
+    for _ in range(steps):
+        x_hat = x_hat + lr * adjoint(A, y - A(x_hat), shape)
+    return x_hat.detach()
+
+
 def _descend(
     parameters: Iterable[torch.Tensor],
     objective: Callable[[], torch.Tensor],
@@ -219,6 +275,7 @@ TASKS: dict[str, tuple[Callable[..., object], ...]] = {
         stopping_step,
         fit_and_stop,
     ),
+    "a5_your_own_operator": (adjoint, adjoint_gap, SinglePixel, landweber),
 }
 
 #: What of the course answers tasks of one assignment, besides what answers tasks of all.
