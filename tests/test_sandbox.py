@@ -1,6 +1,7 @@
 """The sandbox of a submission, and how the grader calls functions in it."""
 
 import contextlib
+import copy
 import random
 import shutil
 import socket
@@ -70,6 +71,7 @@ VALUES = [
     None, True, 3, 2.5, float("inf"), "text", [1, [2.0, None]], (1, 2), {"a": 1, 2: [3]},
     numpy.float64(2.5), numpy.arange(6.0).reshape(2, 3), numpy.zeros((0, 3), "int16"),
     torch.arange(6).reshape(2, 3), torch.zeros(2, 0), torch.tensor(True), torch.rand(3).half(),
+    torch.rand(3).bfloat16(), torch.ones(1).expand(3), torch.rand(2, 3).mT,
     torch.complex(torch.rand(2), torch.rand(2)), torch.float64,
 ]  # fmt: skip
 
@@ -140,6 +142,7 @@ def test_what_a_call_changes_is_changed_here():
         many.append(many.pop(0))
         torch.rand(3, generator=generator)
         torch.rand(3)
+        net(torch.ones(2)).sum().backward()
         nn.init.constant_(net.weight, 4)
         net.eval()
 
@@ -154,6 +157,7 @@ def test_what_a_call_changes_is_changed_here():
         assert many[0] is second
         assert many[1] is first
         assert (net.weight == 4).all()
+        assert net.weight.grad.tolist() == [[1, 1]]
         assert not net.training
     torch.manual_seed(5)
     other = torch.Generator().manual_seed(0)
@@ -252,6 +256,14 @@ def test_a_function_of_ours_can_be_handed_over():
         w = torch.tensor([1.0, 0.0, 2.0])
         assert torch.equal(call(peer, "adjoint", lambda x: matrix @ x, w), matrix.T @ w)
         assert isinstance(call(peer, "theirs"), remote.Foreign)
+
+
+def test_a_network_of_theirs_can_be_doubled_and_copied_here():
+    with ends(build=lambda: nn.BatchNorm2d(2)) as (peer, _):
+        net = call(peer, "build")
+        double = copy.deepcopy(net).double()
+        assert double(torch.rand(1, 2, 4, 4).double()).dtype == torch.float64
+        assert net(torch.rand(1, 2, 4, 4)).dtype == torch.float32
 
 
 def test_a_network_that_is_given_twice_knows_what_it_has_learnt_here():

@@ -431,7 +431,8 @@ class Parcel:
         learning = [parameter.requires_grad for parameter in module.parameters()]
         if isinstance(module, RemoteModule):
             module._known = module.changes()
-        return {"values": flat, "learning": learning, "training": module.training}
+        types = [str(value.dtype)[6:] for value in _values(module, parameters)]
+        return {"values": flat, "types": types, "learning": learning, "training": module.training}
 
     def learnt(self, mirrors: list["RemoteModule"]) -> list[list[Any]]:
         """[handle, state] of networks of the other process that were changed in this one."""
@@ -467,7 +468,9 @@ class Parcel:
             elif isinstance(thing, torch.Generator):
                 yield [place, {"generator": self.tensor(thing.get_state())}]
             elif isinstance(thing, nn.Module):
-                yield [place, {"state": self.state(thing)}]
+                found = [one.grad for one in thing.parameters()]
+                gradients = [None if grad is None else self.tensor(grad.detach()) for grad in found]
+                yield [place, {"state": self.state(thing), "gradients": gradients}]
 
     def _module(self, module: nn.Module) -> dict[str, Any]:
         plain = (bool, int, float, str, type(None))
@@ -608,7 +611,10 @@ class Arrivals:
         return module
 
     def load_state(self, module: nn.Module, state: dict[str, Any], parameters: bool = True) -> None:
-        """Give a network the values that are sent."""
+        """Give a network the values that are sent, and their types: it may have been doubled."""
+        for value, kind in zip(_values(module, parameters), state["types"], strict=True):
+            if value.dtype != wire.DTYPES[kind]:
+                value.data = value.data.to(wire.DTYPES[kind])
         for kind, values in _by_type(module, parameters).items():
             parts = self.tensors[state["values"][str(kind)]].split([v.numel() for v in values])
             for value, part in zip(values, parts, strict=True):
@@ -632,6 +638,8 @@ class Arrivals:
             thing.set_state(self.tensors[change["generator"]])
         elif isinstance(thing, nn.Module):
             self.load_state(thing, change["state"])
+            for parameter, grad in zip(thing.parameters(), change["gradients"], strict=True):
+                parameter.grad = parameter.grad if grad is None else self.tensors[grad]
         elif "values" in change:
             thing.data.copy_(self.tensors[change["values"]])
         elif "gradient" in change:
@@ -700,9 +708,14 @@ def _inputs(things: list[Any]) -> list[torch.Tensor]:
 def _by_type(module: nn.Module, parameters: bool) -> dict[torch.dtype, list[torch.Tensor]]:
     """{type: buffers, and parameters if they are wanted}, in order."""
     found: dict[torch.dtype, list[torch.Tensor]] = {}
-    for value in [*(module.parameters() if parameters else ()), *module.buffers()]:
+    for value in _values(module, parameters):
         found.setdefault(value.dtype, []).append(value)
     return found
+
+
+def _values(module: nn.Module, parameters: bool) -> list[torch.Tensor]:
+    """The buffers of a network, and its parameters if they are wanted, in order."""
+    return [*(module.parameters() if parameters else ()), *module.buffers()]
 
 
 def _room(dtype: str, shape: list[int]) -> torch.Tensor:

@@ -89,9 +89,10 @@ def _read(connection: socket.socket, size: int) -> memoryview:
 
 def tensor_parts(tensor: torch.Tensor) -> tuple[list[Any], bytes]:
     """What tells a tensor's values: [name of its type, shape], and bytes."""
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
     name = str(plain.dtype).removeprefix("torch.")
-    return [name, [*plain.shape]], plain.reshape(-1).view(torch.uint8).numpy().tobytes()
+    numbers = plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain
+    return [name, [*plain.shape]], numbers.numpy().tobytes()
 
 
 def tensor_of(parts: list[Any], blob: Any) -> torch.Tensor:
