@@ -96,15 +96,13 @@ class Sneaky(float):
     ("value", "name"),
     [
         (Sneaky(1), "Sneaky"),
-        (print, "builtin_function_or_method"),
-        (nn.Module, "type"),
         (object(), "object"),
         (torch.zeros(2).to_sparse(), "Tensor"),
         (numpy.array([object()]), "ndarray"),
     ],
 )
 def test_of_all_else_the_name_of_its_type_arrives(value, name):
-    with ends(trusting=True, give=lambda: value) as (peer, _):
+    with ends(give=lambda: value) as (peer, _):
         got = call(peer, "give")
         assert type(got).__name__ == name
         assert isinstance(got, remote.Foreign)
@@ -244,18 +242,50 @@ def test_a_network_of_theirs_is_a_network_here():
             torch.testing.assert_close(mine.grad, theirs.grad)
 
 
-def test_a_function_of_ours_can_be_handed_over():
-    """With gradients, as an operator; theirs cannot."""
+def test_functions_are_called_where_they_are():
+    """With gradients, as an operator; and one that comes home is itself."""
 
     def adjoint(operator, w):
         x = torch.zeros(2, requires_grad=True)
         return torch.autograd.grad(operator(x), x, w)[0]
 
+    def through_ours(operator, x):
+        return End.given["twice"](operator, x)
+
     matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    with ends(trusting=True, adjoint=adjoint, theirs=lambda: print) as (peer, _):
-        w = torch.tensor([1.0, 0.0, 2.0])
-        assert torch.equal(call(peer, "adjoint", lambda x: matrix @ x, w), matrix.T @ w)
-        assert isinstance(call(peer, "theirs"), remote.Foreign)
+
+    def project(x):
+        return matrix @ x
+
+    def twice(operator, x):
+        assert operator is project
+        return 2 * operator(x)
+
+    functions = {"adjoint": adjoint, "through_ours": through_ours, "theirs": lambda: abs}
+    with ends(**functions) as (peer, standing):
+        w, x = torch.tensor([1.0, 0.0, 2.0]), torch.ones(2)
+        assert torch.equal(call(peer, "adjoint", project, w), matrix.T @ w)
+        standing["twice"] = twice
+        assert torch.equal(call(peer, "through_ours", project, x), 2 * matrix @ x)
+        theirs = call(peer, "theirs")
+        assert type(theirs).__name__ == "builtin_function_or_method"
+        assert theirs(-2) == 2
+
+
+def test_gradients_on_weights_are_known_and_can_be_cleared():
+    def clear(net, add):
+        if add:
+            net(torch.ones(2)).sum().backward()
+        else:
+            net.zero_grad()
+
+    with ends(clear=clear) as (peer, _):
+        net = nn.Linear(2, 1)
+        for add, want in ((True, [[1, 1]]), (True, [[2, 2]])):
+            call(peer, "clear", net, add)
+            assert net.weight.grad.tolist() == want
+        call(peer, "clear", net, False)
+        assert net.weight.grad is None
 
 
 def test_a_network_of_theirs_can_be_doubled_and_copied_here():

@@ -54,7 +54,7 @@ class Peer:
         where: says where an error arose, in words.
         known: whether the other process has the classes of a network; then it gets a copy, which is
             fast, and what it learns comes back.
-        trusting: whether to take such copies, and functions. The grader does not.
+        trusting: whether to take such copies. The grader does not.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Peer:
         self.errors: dict[int, BaseException] = {}
         self.released: list[int] = []
         self.mirrors: weakref.WeakSet[RemoteModule] = weakref.WeakSet()
+        self.known_there: dict[tuple[int, str], dict[torch.dtype, torch.Tensor]] = {}
         self.last = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Peer":
@@ -116,8 +117,8 @@ class Peer:
             "names": {name: self._own(value) for name, value in self.names().items()},
             "random": sent.random(),
             "gradients": torch.is_grad_enabled(),
+            "learnt": sent.learnt(getattr(module, "_handle", None)),
             "state": sent.state(module) if module else None,
-            "learnt": sent.learnt([one for one in self.mirrors if one is not module]),
             "tensors": sent.tensors,
         }
         answer = self._answer(wire.Message(request, sent.blobs))
@@ -128,7 +129,7 @@ class Peer:
                 got.attach(Link(self, int(answer.head["graph"])), inputs)
             got.set_random(answer.head["random"])
             if module:
-                got.load_state(module, answer.head["state"], parameters=False)
+                got.load_state(module, answer.head["state"])
             for place, change in answer.head["changes"]:
                 got.change(sent.things[place], change)
             return got.unpack(answer.head["value"])
@@ -221,6 +222,7 @@ class Peer:
             got.load_state(self.owned[handle], state)
         if module:
             got.load_state(module, head["state"])
+        moments = _moments(module) if module else []
         for name, handle in head["names"].items():
             head["names"][name] = RemoteFunction(self, {"handle": handle}, name, None)
         before = got.snapshot()
@@ -231,7 +233,7 @@ class Peer:
         answer = {"value": sent.pack(result)}
         ends = sent.attached
         answer["changes"] = [*sent.changes(got.things, before)]
-        answer["state"] = sent.state(module, parameters=False) if module else None
+        answer["state"] = sent.state(module, learnt=False, since=moments) if module else None
         answer["random"], answer["graph"] = sent.random(), None
         if ends:
             answer["graph"] = self._kept(self.graphs)
@@ -332,12 +334,8 @@ class RemoteModule(nn.Module):
 
     def __init__(self, peer: Peer, handle: int) -> None:
         super().__init__()
-        self._peer, self._handle, self._known = peer, handle, [-1]
+        self._peer, self._handle = peer, handle
         peer.mirrors.add(self)
-
-    def changes(self) -> list[int]:
-        """Numbers that grow when parameters are changed in place, as an optimiser does."""
-        return [parameter._version for parameter in self.parameters()]
 
     def forward(self, *values: Any, **named: Any) -> Any:
         return self._peer.call({"handle": self._handle}, values, named, module=self)
@@ -391,14 +389,17 @@ class Parcel:
             packed = {"tensor": self.tensor(value)}
         elif kind is torch.Generator:
             packed = {"generator": self.tensor(value.get_state())}
-        elif isinstance(value, RemoteModule) and value._peer is self.peer:
+        elif isinstance(value, RemoteModule):
             packed = {"yours": value._handle, "state": self.state(value)}
         elif isinstance(value, nn.Module) and self.peer.known(value):
-            packed = {"copy": self._blob(pickle.dumps(value))}
+            copied = self._blob(pickle.dumps(value))
+            packed = {"copy": copied, "gradients": self._gradients(value)}
         elif isinstance(value, nn.Module):
-            packed = {"module": self._module(value)}
-        elif callable(value) and not self.peer.trusting:
-            packed = {"function": self.peer._own(value)}
+            packed = {"module": self._module(value), "gradients": self._gradients(value)}
+        elif isinstance(value, RemoteFunction) and "handle" in value.target:
+            packed = {"yours": value.target["handle"]}
+        elif callable(value):
+            packed = {"function": self.peer._own(value), "kind": kind.__name__}
         if packed is None:
             self.things.pop()
             return {"foreign": kind.__name__}
@@ -422,21 +423,46 @@ class Parcel:
             "python": [kind, self._array(np.array(ours, dtype=np.int64)), next_gauss],
         }
 
-    def state(self, module: nn.Module, parameters: bool = True) -> dict[str, Any]:
-        """What a network is made of now: all values of one type in one tensor."""
-        flat = {
-            str(kind): self.tensor(torch.cat([value.detach().reshape(-1) for value in values]))
-            for kind, values in _by_type(module, parameters).items()
-        }
-        learning = [parameter.requires_grad for parameter in module.parameters()]
-        if isinstance(module, RemoteModule):
-            module._known = module.changes()
-        types = [str(value.dtype)[6:] for value in _values(module, parameters)]
-        return {"values": flat, "types": types, "learning": learning, "training": module.training}
+    def state(
+        self, module: nn.Module, learnt: bool = True, since: list[int] | None = None
+    ) -> dict[str, Any]:
+        """What a network is made of now, as far as the other process does not know it.
 
-    def learnt(self, mirrors: list["RemoteModule"]) -> list[list[Any]]:
+        Args:
+            module: the network.
+            learnt: whether its parameters are wanted.
+            since: its buffers are not, if they are as they were then.
+        """
+        state: dict[str, Any] = {"training": module.training, "parameters": None, "buffers": None}
+        if learnt:
+            state["learning"] = [parameter.requires_grad for parameter in module.parameters()]
+            state["parameters"] = self._group(module, "parameters")
+        if since is None or since != _moments(module):
+            state["buffers"] = self._group(module, "buffers")
+        return state
+
+    def _group(self, module: nn.Module, group: str) -> dict[str, Any] | None:
+        """The parameters or buffers of a network, all values of a type in one tensor.
+
+        None, if it is the other process's network and has what was sent or came last.
+        """
+        now = _flat(module, group)
+        if isinstance(module, RemoteModule):
+            before = self.peer.known_there.get((module._handle, group))
+            if before is not None and _all_equal(before, now):
+                return None
+            self.peer.known_there[module._handle, group] = now
+        types = [str(value.dtype)[6:] for value in _values(module, group)]
+        return {
+            "types": types,
+            "values": {str(kind): self.tensor(one) for kind, one in now.items()},
+        }
+
+    def learnt(self, apart: int | None) -> list[list[Any]]:
         """[handle, state] of networks of the other process that were changed in this one."""
-        return [[one._handle, self.state(one)] for one in mirrors if one.changes() != one._known]
+        mirrors = [one for one in self.peer.mirrors if one._handle != apart]
+        states = [(one._handle, self.state(one)) for one in mirrors]
+        return [[handle, state] for handle, state in states if state["parameters"]]
 
     def inputs(self) -> list[torch.Tensor]:
         """The tensors among the arguments that want a gradient."""
@@ -468,9 +494,13 @@ class Parcel:
             elif isinstance(thing, torch.Generator):
                 yield [place, {"generator": self.tensor(thing.get_state())}]
             elif isinstance(thing, nn.Module):
-                found = [one.grad for one in thing.parameters()]
-                gradients = [None if grad is None else self.tensor(grad.detach()) for grad in found]
+                mine = any(thing is one for one in self.peer.owned.values())
+                gradients = None if mine else self._gradients(thing)
                 yield [place, {"state": self.state(thing), "gradients": gradients}]
+
+    def _gradients(self, module: nn.Module) -> list[int | None]:
+        found = [parameter.grad for parameter in module.parameters()]
+        return [None if grad is None else self.tensor(grad.detach()) for grad in found]
 
     def _module(self, module: nn.Module) -> dict[str, Any]:
         plain = (bool, int, float, str, type(None))
@@ -585,14 +615,22 @@ class Arrivals:
             generator = torch.Generator()
             return generator.set_state(self.tensors[packed["generator"]])
         if "yours" in packed:
-            module = self.peer.owned[packed["yours"]]
-            self.load_state(module, packed["state"])
-            return module
-        if "copy" in packed and self.peer.trusting:
-            return pickle.loads(self.blobs[packed["copy"]])
-        if "function" in packed and self.peer.trusting:
-            return RemoteFunction(self.peer, {"handle": packed["function"]}, "function", None)
-        return self._module(packed["module"])
+            mine = self.peer.owned[packed["yours"]]
+            if "state" in packed:
+                self.load_state(mine, packed["state"])
+            return mine
+        if "function" in packed:
+            kind = type(str(packed["kind"])[:80], (RemoteFunction,), {})
+            return kind(self.peer, {"handle": int(packed["function"])}, "function", None)
+        trusted = "copy" in packed and self.peer.trusting
+        module = pickle.loads(self.blobs[packed["copy"]]) if trusted else None
+        module = module or self._module(packed["module"])
+        self._set_gradients(module, packed["gradients"])
+        return module
+
+    def _set_gradients(self, module: nn.Module, gradients: list[int | None]) -> None:
+        for parameter, place in zip(module.parameters(), gradients, strict=True):
+            parameter.grad = None if place is None else self.tensors[place]
 
     def _module(self, packed: dict[str, Any]) -> RemoteModule:
         kind = type(str(packed["kind"])[:80], (RemoteModule,), {})
@@ -607,22 +645,29 @@ class Arrivals:
             if name.isidentifier() and not keyword.iskeyword(name) and not hasattr(module, name):
                 setattr(module, name, self.unpack(value))
         self.load_state(module, packed["state"])
-        module._known = module.changes()
         return module
 
-    def load_state(self, module: nn.Module, state: dict[str, Any], parameters: bool = True) -> None:
+    def load_state(self, module: nn.Module, state: dict[str, Any]) -> None:
         """Give a network the values that are sent, and their types: it may have been doubled."""
-        for value, kind in zip(_values(module, parameters), state["types"], strict=True):
-            if value.dtype != wire.DTYPES[kind]:
-                value.data = value.data.to(wire.DTYPES[kind])
-        for kind, values in _by_type(module, parameters).items():
-            parts = self.tensors[state["values"][str(kind)]].split([v.numel() for v in values])
-            for value, part in zip(values, parts, strict=True):
-                value.data.copy_(part.reshape(value.shape))
-        for parameter, learning in zip(module.parameters(), state["learning"], strict=True):
-            parameter.requires_grad_(bool(learning))
+        for group in ("parameters", "buffers"):
+            if state[group]:
+                self._load(module, group, state[group])
+        if state["parameters"]:
+            for parameter, learning in zip(module.parameters(), state["learning"], strict=True):
+                parameter.requires_grad_(bool(learning))
         if module.training != state["training"]:
             module.train(bool(state["training"]))
+
+    def _load(self, module: nn.Module, group: str, sent: dict[str, Any]) -> None:
+        for value, kind in zip(_values(module, group), sent["types"], strict=True):
+            if value.dtype != wire.DTYPES[kind]:
+                value.data = value.data.to(wire.DTYPES[kind])
+        for kind, values in _by_type(module, group).items():
+            parts = self.tensors[sent["values"][str(kind)]].split([v.numel() for v in values])
+            for value, part in zip(values, parts, strict=True):
+                value.data.copy_(part.reshape(value.shape))
+        if isinstance(module, RemoteModule):
+            self.peer.known_there[module._handle, group] = _flat(module, group)
 
     def change(self, thing: Any, change: Any) -> None:
         """Change an argument as the call in the other process has changed it."""
@@ -638,8 +683,8 @@ class Arrivals:
             thing.set_state(self.tensors[change["generator"]])
         elif isinstance(thing, nn.Module):
             self.load_state(thing, change["state"])
-            for parameter, grad in zip(thing.parameters(), change["gradients"], strict=True):
-                parameter.grad = parameter.grad if grad is None else self.tensors[grad]
+            if change["gradients"] is not None:
+                self._set_gradients(thing, change["gradients"])
         elif "values" in change:
             thing.data.copy_(self.tensors[change["values"]])
         elif "gradient" in change:
@@ -705,17 +750,34 @@ def _inputs(things: list[Any]) -> list[torch.Tensor]:
     return [thing for thing in things if isinstance(thing, torch.Tensor) and thing.requires_grad]
 
 
-def _by_type(module: nn.Module, parameters: bool) -> dict[torch.dtype, list[torch.Tensor]]:
-    """{type: buffers, and parameters if they are wanted}, in order."""
+def _values(module: nn.Module, group: str) -> list[torch.Tensor]:
+    """The parameters or buffers of a network, in order."""
+    return [*(module.parameters() if group == "parameters" else module.buffers())]
+
+
+def _by_type(module: nn.Module, group: str) -> dict[torch.dtype, list[torch.Tensor]]:
+    """{type: parameters or buffers}, in order."""
     found: dict[torch.dtype, list[torch.Tensor]] = {}
-    for value in _values(module, parameters):
+    for value in _values(module, group):
         found.setdefault(value.dtype, []).append(value)
     return found
 
 
-def _values(module: nn.Module, parameters: bool) -> list[torch.Tensor]:
-    """The buffers of a network, and its parameters if they are wanted, in order."""
-    return [*(module.parameters() if parameters else ()), *module.buffers()]
+def _flat(module: nn.Module, group: str) -> dict[torch.dtype, torch.Tensor]:
+    """{type: all parameters or buffers of it in one tensor}."""
+    return {
+        kind: torch.cat([value.detach().reshape(-1) for value in values])
+        for kind, values in _by_type(module, group).items()
+    }
+
+
+def _all_equal(a: dict[torch.dtype, torch.Tensor], b: dict[torch.dtype, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(_equal(a[kind], b[kind]) for kind in a)
+
+
+def _moments(module: nn.Module) -> list[int]:
+    """Numbers that grow when the buffers of a network are changed in place."""
+    return [buffer._version for buffer in module.buffers()]
 
 
 def _room(dtype: str, shape: list[int]) -> torch.Tensor:
