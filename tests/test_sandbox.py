@@ -252,6 +252,9 @@ def test_functions_are_called_where_they_are():
     def through_ours(operator, x):
         return End.given["twice"](operator, x)
 
+    def pull(operator, w):
+        return torch.func.vjp(operator, torch.zeros(2))[1](w)[0]
+
     matrix = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 
     def project(x):
@@ -261,10 +264,16 @@ def test_functions_are_called_where_they_are():
         assert operator is project
         return 2 * operator(x)
 
-    functions = {"adjoint": adjoint, "through_ours": through_ours, "theirs": lambda: abs}
+    functions = {
+        "adjoint": adjoint,
+        "pull": pull,
+        "through_ours": through_ours,
+        "theirs": lambda: abs,
+    }
     with ends(**functions) as (peer, standing):
         w, x = torch.tensor([1.0, 0.0, 2.0]), torch.ones(2)
         assert torch.equal(call(peer, "adjoint", project, w), matrix.T @ w)
+        assert torch.equal(call(peer, "pull", project, w), matrix.T @ w)
         standing["twice"] = twice
         assert torch.equal(call(peer, "through_ours", project, x), 2 * matrix @ x)
         theirs = call(peer, "theirs")
@@ -294,6 +303,24 @@ def test_a_network_of_theirs_can_be_doubled_and_copied_here():
         double = copy.deepcopy(net).double()
         assert double(torch.rand(1, 2, 4, 4).double()).dtype == torch.float64
         assert net(torch.rand(1, 2, 4, 4)).dtype == torch.float32
+
+
+def test_buffers_that_are_set_here_are_known_there():
+    """Also of a network that another one is called in between."""
+
+    class Weighs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.rand(3))
+
+        def forward(self, x):
+            return x * self.weight
+
+    with ends(build=Weighs) as (peer, _):
+        one, other = call(peer, "build"), call(peer, "build")
+        other.load_state_dict(one.state_dict())
+        for _ in range(2):
+            assert torch.equal(one(torch.ones(3)), other(torch.ones(3)))
 
 
 def test_a_network_that_is_given_twice_knows_what_it_has_learnt_here():

@@ -74,7 +74,7 @@ class Peer:
         self.errors: dict[int, BaseException] = {}
         self.released: list[int] = []
         self.mirrors: weakref.WeakSet[RemoteModule] = weakref.WeakSet()
-        self.known_there: dict[tuple[int, str], dict[torch.dtype, torch.Tensor]] = {}
+        self.known_there: dict[tuple[int, str], Any] = {}
         self.last = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Peer":
@@ -108,6 +108,9 @@ class Peer:
         Raises:
             Whatever it raises, if that is one of Python's own errors; else a RuntimeError.
         """
+        if len(values) == 1 and not named and _is_traced(values[0]):
+            once = Once(lambda x: self.call(target, (x,), {}, module))
+            return Traced.apply(once, values[0])
         sent = Parcel(self)
         request = {
             "do": "call",
@@ -128,6 +131,7 @@ class Peer:
             if answer.head["graph"] is not None:
                 got.attach(Link(self, int(answer.head["graph"])), inputs)
             got.set_random(answer.head["random"])
+            torch.set_grad_enabled(bool(answer.head["gradients"]))
             if module:
                 got.load_state(module, answer.head["state"])
             for place, change in answer.head["changes"]:
@@ -229,12 +233,13 @@ class Peer:
         got.set_random(head["random"])
         with torch.set_grad_enabled(bool(head["gradients"])), self.standing(head["names"]):
             result = function(*values, **named)
+            left_on = torch.is_grad_enabled()
         sent = Parcel(self, got.things)
         answer = {"value": sent.pack(result)}
         ends = sent.attached
         answer["changes"] = [*sent.changes(got.things, before)]
         answer["state"] = sent.state(module, learnt=False, since=moments) if module else None
-        answer["random"], answer["graph"] = sent.random(), None
+        answer["random"], answer["graph"], answer["gradients"] = sent.random(), None, left_on
         if ends:
             answer["graph"] = self._kept(self.graphs)
             inputs = [*got.inputs(), *(_learning(module) if module else ())]
@@ -266,6 +271,20 @@ class Peer:
             raise Broken(f"more than {MOST} calls whose results are all kept")
         self.last += 1
         return self.last
+
+    def knows(self, module: "RemoteModule", group: str) -> bool:
+        """Whether its owner knows a network as it is here; from now on it does.
+
+        Parameters are compared by their values, since an optimiser of one's own may write into
+        ``data``; buffers, which can be large and seldom change, by how often they were changed.
+        """
+        key = module._handle, group
+        before, moments = self.known_there.get(key), (id(module), _moments(module))
+        if group == "buffers":
+            self.known_there[key] = moments
+            return moments == before
+        self.known_there[key] = now = _flat(module, group)
+        return before is not None and _all_equal(before, now)
 
     def _own(self, value: Any) -> int:
         """The number by which the other process knows a function or a network."""
@@ -306,6 +325,41 @@ class Crossing(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *outputs: torch.Tensor | None) -> Any:
         return None, None, *ctx.link.peer.gradients(ctx.link.graph, [*outputs])
+
+
+class Once:
+    """A call of the other process, and its graph of gradients, for ``Traced``."""
+
+    def __init__(self, call: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.call = call
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        """The result for an input."""
+        self.x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            self.result = self.call(self.x)
+        return self.result.detach()
+
+    def back(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The gradient at that input."""
+        return torch.autograd.grad(self.result, self.x, gradient, retain_graph=True)[0]
+
+
+class Traced(torch.autograd.Function):
+    """An operator of the other process under ``torch.func.vjp``, which wraps tensors of its own."""
+
+    @staticmethod
+    def forward(once: Once, x: torch.Tensor) -> torch.Tensor:
+        return once.run(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.once = inputs[0]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        return None, ctx.once.back(gradient)
 
 
 class RemoteFunction:
@@ -446,12 +500,9 @@ class Parcel:
 
         None, if it is the other process's network and has what was sent or came last.
         """
+        if isinstance(module, RemoteModule) and self.peer.knows(module, group):
+            return None
         now = _flat(module, group)
-        if isinstance(module, RemoteModule):
-            before = self.peer.known_there.get((module._handle, group))
-            if before is not None and _all_equal(before, now):
-                return None
-            self.peer.known_there[module._handle, group] = now
         types = [str(value.dtype)[6:] for value in _values(module, group)]
         return {
             "types": types,
@@ -462,7 +513,9 @@ class Parcel:
         """[handle, state] of networks of the other process that were changed in this one."""
         mirrors = [one for one in self.peer.mirrors if one._handle != apart]
         states = [(one._handle, self.state(one)) for one in mirrors]
-        return [[handle, state] for handle, state in states if state["parameters"]]
+        return [
+            [handle, state] for handle, state in states if state["parameters"] or state["buffers"]
+        ]
 
     def inputs(self) -> list[torch.Tensor]:
         """The tensors among the arguments that want a gradient."""
@@ -667,7 +720,7 @@ class Arrivals:
             for value, part in zip(values, parts, strict=True):
                 value.data.copy_(part.reshape(value.shape))
         if isinstance(module, RemoteModule):
-            self.peer.known_there[module._handle, group] = _flat(module, group)
+            self.peer.knows(module, group)
 
     def change(self, thing: Any, change: Any) -> None:
         """Change an argument as the call in the other process has changed it."""
@@ -732,6 +785,12 @@ def parameters_of(function: Any) -> list[Any] | None:
     return [[p.name, p.kind.name, p.default is not inspect.Parameter.empty] for p in parameters]
 
 
+def _is_traced(value: Any) -> bool:
+    """Whether a value is a tensor of ``torch.func``, which has no numbers of its own."""
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor
+    return isinstance(value, torch.Tensor) and wrapped(value)
+
+
 def _signature(parameters: list[Any]) -> inspect.Signature:
     with believed("a signature that is none"):
         return inspect.Signature(
@@ -772,12 +831,12 @@ def _flat(module: nn.Module, group: str) -> dict[torch.dtype, torch.Tensor]:
 
 
 def _all_equal(a: dict[torch.dtype, torch.Tensor], b: dict[torch.dtype, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(_equal(a[kind], b[kind]) for kind in a)
+    return a.keys() == b.keys() and all(torch.equal(a[kind], b[kind]) for kind in a)
 
 
 def _moments(module: nn.Module) -> list[int]:
-    """Numbers that grow when the buffers of a network are changed in place."""
-    return [buffer._version for buffer in module.buffers()]
+    """What differs when the buffers of a network have changed: in place, or for other ones."""
+    return [one for buffer in module.buffers() for one in (buffer._version, buffer.data_ptr())]
 
 
 def _room(dtype: str, shape: list[int]) -> torch.Tensor:
