@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).parents[2]
 FINISHED = "metrics", "priors", "stopping", "baselines", "fit", "assignment.ours"
 #: Parts of these that answer nothing and that set-up cells need.
 HARMLESS = "fit.machine", "fit.threads"
+#: Rooms whose functions the grader calls for a cell: they compute, and touch no file.
+SERVED = "metrics", "priors", "degrade", "nets"
 COURSE = "dipcourse.nets.", "dipcourse.degrade."  # whose classes travel with a network
 #: Folders of the package that no submission needs.
 LEFT_OUT = "grading", "_recordings", "_sounds", "_images", "__pycache__"
@@ -82,12 +84,24 @@ def absent(assignment: str) -> dict[str, set[str]]:
     return rooms
 
 
+def lacks(assignment: str, name: str) -> bool:
+    """Whether something of the course is not there for a submission.
+
+    >>> lacks("a2_random_unet", "dipcourse.nets.UNet")
+    True
+    >>> lacks("a4_when_to_stop", "dipcourse.nets.UNet")
+    False
+    """
+    room, _, part = name.removeprefix("dipcourse.").rpartition(".")
+    names = absent(assignment).get(room)
+    return names is not None and (not names or part in names)
+
+
 def served(assignment: str, name: str) -> bool:
     """Whether a name is a function of the course that the grader may call for a submission."""
-    prefix, _, rest = name.partition(".")
-    room, _, function = rest.rpartition(".")
-    names = absent(assignment).get(room.split(".")[0])
-    return prefix == "dipcourse" and names is not None and (not names or function in names)
+    room, _, function = name.removeprefix("dipcourse.").rpartition(".")
+    public = name == f"dipcourse.{room}.{function}" and not function.startswith("_")
+    return public and room in SERVED and lacks(assignment, name)
 
 
 def has(assignment: str, module: nn.Module) -> bool:
@@ -99,7 +113,7 @@ def has(assignment: str, module: nn.Module) -> bool:
     names = {f"{type(part).__module__}.{type(part).__name__}" for part in module.modules()}
     return all(
         name.startswith("torch.nn.modules.")
-        or (name.startswith(COURSE) and not served(assignment, name))
+        or (name.startswith(COURSE) and not lacks(assignment, name))
         for name in names
     )
 
