@@ -152,11 +152,8 @@ class Sandbox:
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """End a sandbox whose processes take too much."""
         while process.poll() is None:
-            try:
-                family = psutil.Process(process.pid).children(recursive=True)
-                memory = sum(one.memory_info().rss for one in family)
-            except psutil.Error:
-                family, memory = [], 0
+            family = family_of(process.pid)
+            memory = sum(map(memory_of, family))
             if memory > MEMORY:
                 self.killed = f"it took more than {MEMORY // GIGABYTE} GB of memory"
             if len(family) > PROCESSES:
@@ -165,6 +162,22 @@ class Sandbox:
                 process.kill()
                 return
             threading.Event().wait(SECONDS)
+
+
+def family_of(process: int) -> list[psutil.Process]:
+    """All processes that descend from one; none if it has ended."""
+    try:
+        return psutil.Process(process).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Bytes that a process takes; 0 if it has ended."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def walls(folder: Path, variables: dict[str, str]) -> list[str]:
