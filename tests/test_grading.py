@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +12,7 @@ import zipfile
 import nbformat
 import pytest
 from conftest import JupyterLab
-from course import ROOT, Course, scores
+from course import ROOT, UNSAFE, Course, scores
 from fresh import disagreements, tried
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from small import FULL, NAME, answer, cell, source
@@ -279,8 +278,6 @@ PUT_IN_ORDER = {"final", "zz-by-hand", *(misplace.__name__ for misplace in ELSEW
 PUT_IN_ORDER |= {student for damage, (_, student) in CLASS.items() if damage not in EXECUTED}
 EXECUTES_SOME = f"""
 from dipcourse.grading.execute import SandboxedExecute
-
-c.SandboxedExecute.unsafe = {not shutil.which("bwrap")}
 
 
 class ExecuteSome(SandboxedExecute):
@@ -548,7 +545,7 @@ def test_what_runs_around_cells_earns_nothing(course):
     assert "not defined" in outputs(course, "around", "test-twice-small")
 
 
-@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+@pytest.mark.skipif(UNSAFE, reason="bubblewrap is not there, or does not work")
 def test_a_submission_sees_nothing_of_the_course_folder(course):
     assert auto(course, "loud") == FULL
     said = own_output(course, "loud", spying(course))
