@@ -1,8 +1,8 @@
 """Every assignment grades right: a bank of answers goes through its tests.
 
-Every answer goes through the tests of its task in a fork of a warm interpreter, in the environment
-of the grader, while all other tasks are empty: a right one gets everything, a wrong one loses
-points. A sample goes through nbgrader itself, end to end: the two must agree.
+Every answer goes through the tests of its task in the grader's sandbox, while all other tasks are
+empty: a right one gets everything, a wrong one loses points. A sample goes through nbgrader itself,
+end to end: the two must agree.
 """
 
 import ast
@@ -276,7 +276,7 @@ def test_try_cells_stop_nobody(name, monkeypatch):
                 assert body == "return None" or "nothing to see" in said, cell.id
 
 
-# ---- each answer in a fork, a sample through nbgrader
+# ---- each answer in the sandbox, a sample through nbgrader
 
 
 @dataclass(frozen=True)
@@ -373,7 +373,7 @@ class Graded:
         name: the assignment.
         course: nbgrader's folder, with the submissions of ``sample``.
         sample: {student: {task: answer}} of those that hold the bank's.
-        tried: [(Try, {test cell: score})], from forks.
+        tried: [(Try, {test cell: score})], without nbgrader.
         afresh: {"mixed" and "release": what submit_check's run says}.
     """
 
@@ -385,7 +385,7 @@ class Graded:
 
 
 def grade(name, folder, start):
-    """Grade everything: each answer in a fork, and a sample end to end through nbgrader."""
+    """Grade everything: each answer in the sandbox, and a sample end to end through nbgrader."""
     course = Course(folder, {name: SOURCES[name]}, start)
     course.run("generate_assignment", name, "--force")
     handed_in, attempts = sample(name, course.released(name)), tries(name)
@@ -474,7 +474,7 @@ def test_messages_are_words(graded):
 
 
 def test_nbgrader_gives_the_same_points(graded):
-    """Forks stand for it: so they must agree where both have graded.
+    """The bank goes without it: so they must agree where both have graded.
 
     Right answers get everything among wrong ones, although their test cells were deleted; wrong
     ones gain nothing by a cell that replaces what the tests stand on.

@@ -314,9 +314,8 @@ def told(error: BaseException, source: str) -> NotebookNode:
     kind, words = type(error).__name__, str(error)
     _, _, where = getattr(error, "origin", (None, None, ""))
     hidden = source.find("BEGIN HIDDEN TESTS")
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    at = next((line for file, line in zip(files, lines, strict=True) if file == TEST), 0) or 0
+    frames = traceback.extract_tb(error.__traceback__)
+    at = next((frame.lineno for frame in frames if frame.filename == TEST), 0) or 0
     in_hidden = hidden >= 0 and at > source[:hidden].count("\n")
     if in_hidden and not isinstance(error, AssertionError | NotImplementedError):
         words = "what it says is left out: it could tell what was tested"

@@ -125,7 +125,7 @@ class Peer:
             "tensors": sent.tensors,
         }
         answer = self._answer(wire.Message(request, sent.blobs))
-        inputs = [*sent.inputs(), *(_learning(module) if module else ())]
+        inputs = [*_inputs(sent.things), *(_learning(module) if module else ())]
         with believed("an answer that is none"):
             got = Arrivals(self, answer, sent.things)
             if answer.head["graph"] is not None:
@@ -242,7 +242,7 @@ class Peer:
         answer["random"], answer["graph"], answer["gradients"] = sent.random(), None, left_on
         if ends:
             answer["graph"] = self._kept(self.graphs)
-            inputs = [*got.inputs(), *(_learning(module) if module else ())]
+            inputs = [*_inputs(got.things), *(_learning(module) if module else ())]
             self.graphs[self.last] = inputs, ends
         answer["tensors"] = sent.tensors
         return wire.Message(answer, sent.blobs)
@@ -429,7 +429,7 @@ class Parcel:
         if isinstance(value, np.generic) and value.dtype.kind in "biufc":
             return {"scalar": self._array(np.asarray(value))}
         if isinstance(value, torch.dtype):
-            return {"dtype": str(value).removeprefix("torch.")}
+            return {"dtype": wire.name_of(value)}
         place = self._place(value)
         packed: dict[str, Any] | None = None
         if kind is list:
@@ -503,7 +503,7 @@ class Parcel:
         if isinstance(module, RemoteModule) and self.peer.knows(module, group):
             return None
         now = _flat(module, group)
-        types = [str(value.dtype)[6:] for value in _values(module, group)]
+        types = [wire.name_of(value.dtype) for value in _values(module, group)]
         return {
             "types": types,
             "values": {str(kind): self.tensor(one) for kind, one in now.items()},
@@ -516,10 +516,6 @@ class Parcel:
         return [
             [handle, state] for handle, state in states if state["parameters"] or state["buffers"]
         ]
-
-    def inputs(self) -> list[torch.Tensor]:
-        """The tensors among the arguments that want a gradient."""
-        return _inputs(self.things)
 
     def changes(self, things: list[Any], before: list[Any]) -> Iterator[list[Any]]:
         """[place, what it is now] of all that a call has changed."""
@@ -564,8 +560,8 @@ class Parcel:
             if type(value := getattr(module, name, ...)) in plain
         }
         shapes = {
-            "parameters": {n: [str(p.dtype)[6:], *p.shape] for n, p in module.named_parameters()},
-            "buffers": {n: [str(b.dtype)[6:], *b.shape] for n, b in module.named_buffers()},
+            "parameters": {n: _shape(p) for n, p in module.named_parameters()},
+            "buffers": {n: _shape(b) for n, b in module.named_buffers()},
         }
         handle, kind, state = self.peer._own(module), type(module).__name__, self.state(module)
         return {"handle": handle, "kind": kind, "attributes": attributes, "state": state} | shapes
@@ -759,10 +755,6 @@ class Arrivals:
         kind, ours, next_gauss = streams["python"]
         random.setstate((kind, tuple(self.array(ours).tolist()), next_gauss))
 
-    def inputs(self) -> list[torch.Tensor]:
-        """The tensors among the arguments that want a gradient."""
-        return _inputs(self.things)
-
     def array(self, packed: list[Any]) -> np.ndarray:
         """An array of the message."""
         parts, blob = packed
@@ -806,6 +798,7 @@ def _signature(parameters: list[Any]) -> inspect.Signature:
 
 
 def _inputs(things: list[Any]) -> list[torch.Tensor]:
+    """The tensors among the arguments that want a gradient."""
     return [thing for thing in things if isinstance(thing, torch.Tensor) and thing.requires_grad]
 
 
@@ -837,6 +830,11 @@ def _all_equal(a: dict[torch.dtype, torch.Tensor], b: dict[torch.dtype, torch.Te
 def _moments(module: nn.Module) -> list[int]:
     """What differs when the buffers of a network have changed: in place, or for other ones."""
     return [one for buffer in module.buffers() for one in (buffer._version, buffer.data_ptr())]
+
+
+def _shape(tensor: torch.Tensor) -> list[Any]:
+    """Type and size of a tensor, for ``_room``."""
+    return [wire.name_of(tensor.dtype), *tensor.shape]
 
 
 def _room(dtype: str, shape: list[int]) -> torch.Tensor:

@@ -16,8 +16,19 @@ import torch
 
 LARGEST = 256_000_000  # bytes of one message
 DEEPEST = 20  # lists in lists
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """The name of a type of numbers.
+
+    >>> name_of(torch.float32)
+    'float32'
+    """
+    return str(dtype).removeprefix("torch.")
+
+
 DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
+    name_of(dtype): dtype
     for dtype in (
         *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
         *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
@@ -90,9 +101,8 @@ def _read(connection: socket.socket, size: int) -> memoryview:
 def tensor_parts(tensor: torch.Tensor) -> tuple[list[Any], bytes]:
     """What tells a tensor's values: [name of its type, shape], and bytes."""
     plain = tensor.detach().cpu().resolve_conj().resolve_neg()
-    name = str(plain.dtype).removeprefix("torch.")
     numbers = plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain
-    return [name, [*plain.shape]], numbers.numpy().tobytes()
+    return [name_of(plain.dtype), [*plain.shape]], numbers.numpy().tobytes()
 
 
 def tensor_of(parts: list[Any], blob: Any) -> torch.Tensor:
@@ -137,5 +147,5 @@ def is_plain_tensor(value: object) -> bool:
         type(value) in (torch.Tensor, torch.nn.Parameter)
         and isinstance(value, torch.Tensor)
         and value.layout is torch.strided
-        and str(value.dtype).removeprefix("torch.") in DTYPES
+        and name_of(value.dtype) in DTYPES
     )
