@@ -6,13 +6,19 @@ import numpy as np
 import torch
 
 
-def expect(name: str, got: object | Callable[[], object], want: object, tol: float = 1e-4) -> None:
+def expect(
+    name: str,
+    got: object | Callable[..., object],
+    *arguments: object,
+    want: object,
+    tol: float = 1e-4,
+) -> None:
     """Compare your result with the reference and print one line about it.
 
     Args:
         name: what is checked, for the printed line.
-        got: your result, or a function without arguments that computes it (``lambda: tv(x)``).
-            What goes wrong inside that function is reported, not raised.
+        got: your function, or its result. What goes wrong in the function is reported, not raised.
+        *arguments: what your function is called with.
         want: the reference: a number, bool, string, shape, tensor or array.
         tol: the largest difference allowed between two numbers (in their own unit).
 
@@ -21,17 +27,17 @@ def expect(name: str, got: object | Callable[[], object], want: object, tol: flo
 
     Built in lesson 00.
 
-    >>> expect("the sum", 4, 4)
-    ✅ the sum: right. mine 4, reference 4
-    >>> expect("a shape", torch.zeros(2, 3), torch.zeros(3, 2))
+    >>> expect("the larger of 1 and 4", max, 1, 4, want=4)
+    ✅ the larger of 1 and 4: right. mine 4, reference 4
+    >>> expect("a shape", torch.zeros(2, 3), want=torch.zeros(3, 2))
     ❌ a shape: wrong. mine has shape (2, 3), the reference shape (3, 2)
     >>> def stub():
     ...     raise NotImplementedError
-    >>> expect("your turn", stub, 4)
+    >>> expect("your turn", stub, want=4)
     ⬜ your turn: not written yet
     """
     try:
-        mine = got() if callable(got) else got
+        mine = got(*arguments) if callable(got) else got
         right, words = compare(mine, want, tol)
     except NotImplementedError as error:
         print(f"⬜ {name}: not written yet{f' ({_line(error)})' if str(error) else ''}")
@@ -55,7 +61,7 @@ def compare(mine: object, want: object, tol: float) -> tuple[bool, str]:
     Built in lesson 00 (used).
 
     >>> compare(4.5, 4, tol=0.1)
-    (False, 'mine 4.5, reference 4, largest difference 0.5 (0.1 allowed)')
+    (False, 'mine 4.5, reference 4, a difference of 0.5 (0.1 allowed)')
     """
     if mine is None and want is not None:
         return False, "mine is None: does your function end with return?"
@@ -80,7 +86,8 @@ def compare(mine: object, want: object, tol: float) -> tuple[bool, str]:
     if a.ndim:
         words += f" at [{', '.join(str(i) for i in worst)}]"
     if gap[worst]:
-        words += f", largest difference {gap[worst]:.3g} ({tol:g} allowed)"
+        which = "the largest difference is" if a.size > 1 else "a difference of"
+        words += f", {which} {gap[worst]:.3g} ({tol:g} allowed)"
     return bool(gap[worst] <= tol), words
 
 

@@ -246,8 +246,8 @@ def test_every_line_has_a_word(monkeypatch, capsys):
     for what in (lambda: 1, lambda: 1 / 0, lambda: raises(NotImplementedError())):
         assignment.visible("a test")(what)
         assignment.attempt(what)
-        check.expect("a result", what, 1)
-    check.expect("a result", 1, 2)
+        check.expect("a result", what, want=1)
+    check.expect("a result", 1, want=2)
     for line in capsys.readouterr().out.splitlines():
         if line[0] in "✅❌⬜":
             assert re.search(r"passed|failed|not written yet|right|wrong|raised", line), line

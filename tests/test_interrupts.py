@@ -124,7 +124,7 @@ def test_after_the_set_up_nothing_is_imported_open_to_an_interrupt():
         recordings.load("00_overfit"), recordings.text(recordings.table("04_jpeg"))
         live.fit_panel(nets.PixelImage(y), None, y, degrade.Identity()).step()
         live.damage_panel({"y": y}), live.draw_mask(y), live.iterations(history)
-        check.expect("one", 1, 1)
+        check.expect("one", 1, want=1)
         with tempfile.TemporaryDirectory() as folder:
             history.save(f"{folder}/fit", rounding=4)
             show.images({"y": y}).save(f"{folder}/y.png")

@@ -26,7 +26,7 @@ def good(name="lesson.ipynb"):
             ),
             new_markdown_cell("## A question\n\nWhat will this print? You may guess.", id="ask"),
             new_code_cell("def twice(x):\n    raise NotImplementedError", id="exercise-twice"),
-            new_code_cell("check.expect('twice', twice, 4)", id="test-twice"),
+            new_code_cell("check.expect('twice', twice, want=4)", id="test-twice"),
             new_markdown_cell(
                 "<details><summary>Answer</summary>\n\n<!-- answer: exercise-twice -->\n"
                 "```python\ndef twice(x):\n    return 2 * x  # not 3 dB\n```\n\n</details>\n\n"
@@ -203,7 +203,7 @@ AGAIN = {
     "a loop's variable": ["for n in a:\n    print(n)", "for n in b:\n    print(n)"],
     "made in both branches": ["n = 1", "if ready:\n    n = 2\nelse:\n    n = 3\nprint(n)"],
     "read by what runs at once": [
-        "n = 1\ncheck.expect('n', lambda: f(n), 1)\nprint(max(rows, key=lambda row: row - n))",
+        "n = 1\ncheck.expect('n', lambda: f(n), want=1)\nprint(max(rows, key=lambda row: row - n))",
         "n = 2\nprint(n)",
     ],
     "a placeholder": ["panel = other = None", "panel = watch()", "if panel:\n    print(panel)"],

@@ -25,7 +25,7 @@ def near(what: str, got: object, want: object, tol: float = 1e-4) -> None:
 
     >>> near("the sum", torch.tensor(3.0), 4)
     Traceback (most recent call last):
-    AssertionError: the sum: mine 3, reference 4, largest difference 1 (0.0001 allowed)
+    AssertionError: the sum: mine 3, reference 4, a difference of 1 (0.0001 allowed)
     """
     right, words = check.compare(got, want, tol)
     if not right:
