@@ -128,6 +128,35 @@ def test_gradients_cross():
         torch.testing.assert_close(again[1], first[1] + 3)
 
 
+def test_the_gradient_of_a_single_number_comes_with_it(monkeypatch):
+    """So that a loss costs a fit one question a step, and not two."""
+    with ends(loss=lambda x, y: (x**2).sum()) as (peer, _):
+        monkeypatch.setattr(peer, "gradients", None)
+        x, unused = torch.rand(4, requires_grad=True), torch.rand(2, requires_grad=True)
+        loss = call(peer, "loss", x, unused)
+        found = torch.autograd.grad(3 * loss, [x, unused], retain_graph=True, allow_unused=True)
+        torch.testing.assert_close(found[0], 6 * x.detach())
+        assert found[1] is None
+        torch.testing.assert_close(torch.autograd.grad(loss, x)[0], 2 * x.detach())
+
+
+def test_an_error_in_a_gradient_waits_until_somebody_asks():
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.sum()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise ValueError("no gradient")
+
+    with ends(loss=Broken.apply) as (peer, _):
+        loss = call(peer, "loss", torch.ones(3, requires_grad=True))
+        assert loss == 3
+        with pytest.raises(ValueError, match="no gradient"):
+            loss.backward()
+
+
 def test_without_gradients_nothing_hangs_on_anything():
     with ends(double=lambda x: 2 * x) as (peer, _), torch.no_grad():
         assert not call(peer, "double", torch.ones(2, requires_grad=True)).requires_grad
@@ -392,19 +421,19 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
+ANSWER = "value", "changes", "tensors", "graph", "slopes", "random", "state", "gradients"
 
 
 @settings(max_examples=200, deadline=None)
-@given(JSON, JSON, JSON)
-def test_nonsense_for_an_answer_is_called_so(value, changes, tensors):
+@given(st.fixed_dictionaries(dict.fromkeys(ANSWER, st.one_of(*3 * [st.none()], JSON))))
+def test_nonsense_for_an_answer_is_called_so(parts):
     """Whatever a submission sends, the grader raises nothing else."""
+    sound = {"value": 1, "changes": [], "tensors": [], "gradients": True}
+    head = dict.fromkeys(ANSWER) | sound | {part: v for part, v in parts.items() if v is not None}
     mine, theirs = socket.socketpair()
-    with mine, theirs:
-        peer = remote.Peer(mine, {}.get)
-        head = {"value": value, "changes": changes, "tensors": tensors, "graph": value}
-        wire.send(theirs, wire.Message(head | {"random": 0, "state": None}, [b"abcd"]))
-        with pytest.raises(wire.Broken):
-            call(peer, "anything", torch.zeros(2))
+    with mine, theirs, contextlib.suppress(wire.Broken):
+        wire.send(theirs, wire.Message(head, [b"abcd"]))
+        call(remote.Peer(mine, {}.get), "anything", torch.zeros(2))
 
 
 @settings(max_examples=100, deadline=None)

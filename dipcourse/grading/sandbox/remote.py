@@ -16,7 +16,7 @@ import random
 import socket
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,6 +75,7 @@ class Peer:
         self.released: list[int] = []
         self.mirrors: weakref.WeakSet[RemoteModule] = weakref.WeakSet()
         self.known_there: dict[tuple[int, str], Any] = {}
+        self.streams: Streams | None = None  # as last told, by whichever of the two
         self.last = 0
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Peer":
@@ -128,6 +129,8 @@ class Peer:
         inputs = [*_inputs(sent.things), *(_learning(module) if module else ())]
         with believed("an answer that is none"):
             got = Arrivals(self, answer, sent.things)
+            if answer.head["slopes"] is not None:
+                got.attach_slopes(answer.head["slopes"], inputs)
             if answer.head["graph"] is not None:
                 got.attach(Link(self, int(answer.head["graph"])), inputs)
             got.set_random(answer.head["random"])
@@ -239,10 +242,13 @@ class Peer:
         ends = sent.attached
         answer["changes"] = [*sent.changes(got.things, before)]
         answer["state"] = sent.state(module, learnt=False, since=moments) if module else None
-        answer["random"], answer["graph"], answer["gradients"] = sent.random(), None, left_on
+        answer["random"], answer["gradients"] = sent.random(), left_on
+        answer["graph"] = answer["slopes"] = None
         if ends:
-            answer["graph"] = self._kept(self.graphs)
             inputs = [*_inputs(got.things), *(_learning(module) if module else ())]
+            answer["slopes"] = sent.slopes(ends, inputs)
+        if ends and answer["slopes"] is None:
+            answer["graph"] = self._kept(self.graphs)
             self.graphs[self.last] = inputs, ends
         answer["tensors"] = sent.tensors
         return wire.Message(answer, sent.blobs)
@@ -325,6 +331,27 @@ class Crossing(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *outputs: torch.Tensor | None) -> Any:
         return None, None, *ctx.link.peer.gradients(ctx.link.graph, [*outputs])
+
+
+class Sloping(torch.autograd.Function):
+    """A number of the other process whose gradients came with it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        number: torch.Tensor,
+        slopes: list[torch.Tensor | None],
+        anchor: torch.Tensor,
+        *inputs: torch.Tensor,
+    ) -> Any:
+        ctx.slopes = slopes
+        return number.detach()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        found = [None if slope is None else gradient * slope for slope in ctx.slopes]
+        return None, None, None, *found
 
 
 class Once:
@@ -467,15 +494,36 @@ class Parcel:
             self.attached.append(value)
         return len(self.tensors) - 1
 
-    def random(self) -> dict[str, Any]:
-        """Where the streams of random numbers are: torch's, NumPy's and Python's."""
-        _, keys, place, has_gauss, gauss = np.random.get_state()  # noqa: NPY002  the stream of everybody
-        kind, ours, next_gauss = random.getstate()
+    def random(self) -> dict[str, Any] | None:
+        """Where the streams of random numbers are; None, if the other process was told before."""
+        streams = Streams.now()
+        if streams == self.peer.streams:
+            return None
+        self.peer.streams = streams
+        (keys, *rest), (kind, ours, next_gauss) = streams.numpy, streams.python
         return {
-            "torch": self.tensor(torch.get_rng_state()),
-            "numpy": [self._array(np.asarray(keys)), int(place), int(has_gauss), float(gauss)],
+            "torch": self._blob(streams.torch),
+            "numpy": [self._blob(keys), *rest],
             "python": [kind, self._array(np.array(ours, dtype=np.int64)), next_gauss],
         }
+
+    def slopes(
+        self, ends: list[torch.Tensor], inputs: list[torch.Tensor]
+    ) -> list[int | None] | None:
+        """The gradients of a result that is one number: each step of a fit asks once less.
+
+        None, if there is another result, or if its gradient cannot be had.
+        """
+        if len(ends) != 1 or ends[0].numel() != 1 or ends[0].is_complex():
+            return None
+        found: Any = ()
+        try:
+            if inputs:
+                end = ends[0].sum()
+                found = torch.autograd.grad(end, inputs, retain_graph=True, allow_unused=True)
+        except Exception:  # it is raised again when the other process asks
+            return None
+        return [None if one is None else self.tensor(one) for one in found]
 
     def state(
         self, module: nn.Module, learnt: bool = True, since: list[int] | None = None
@@ -622,6 +670,17 @@ class Arrivals:
         for k, tensor in zip(places, attached, strict=True):
             self.tensors[k] = tensor
 
+    def attach_slopes(self, slopes: list[int | None], inputs: list[torch.Tensor]) -> None:
+        """Let gradients flow from the one result to the inputs."""
+        (place,) = (k for k, tensor in enumerate(self.tensors) if tensor.requires_grad)
+        found = [None if slope is None else self.tensors[slope] for slope in slopes]
+        for slope, value in zip(found, inputs, strict=True):
+            if slope is not None and slope.shape != value.shape:
+                raise Broken("a gradient of another shape")
+        anchor = torch.zeros((), requires_grad=True)
+        with torch.enable_grad():
+            self.tensors[place] = Sloping.apply(self.tensors[place], found, anchor, *inputs)
+
     def unpack(self, packed: Any, depth: int = 0) -> Any:
         """The value that JSON stands for; raises ``Broken`` if it stands for none."""
         with believed("a value that is none"):
@@ -747,18 +806,48 @@ class Arrivals:
         """What tells later whether things were changed."""
         return [_copy(thing) for thing in self.things]
 
-    def set_random(self, streams: dict[str, Any]) -> None:
+    def set_random(self, told: dict[str, Any] | None) -> None:
         """Put the streams of random numbers where those of the other process are."""
-        torch.set_rng_state(self.tensors[streams["torch"]])
-        keys, *rest = streams["numpy"]
-        np.random.set_state(("MT19937", self.array(keys), *rest))  # noqa: NPY002
-        kind, ours, next_gauss = streams["python"]
-        random.setstate((kind, tuple(self.array(ours).tolist()), next_gauss))
+        if told is not None:
+            keys, *rest = told["numpy"]
+            kind, ours, next_gauss = told["python"]
+            self.peer.streams = Streams(
+                bytes(self.blobs[told["torch"]]),
+                (bytes(self.blobs[keys]), *rest),
+                (kind, tuple(self.array(ours).tolist()), next_gauss),
+            )
+        if self.peer.streams is None:
+            raise Broken("no streams of random numbers")
+        if self.peer.streams != Streams.now():
+            self.peer.streams.set()
 
     def array(self, packed: list[Any]) -> np.ndarray:
         """An array of the message."""
         parts, blob = packed
         return wire.array_of(parts, self.blobs[blob])
+
+
+class Streams(NamedTuple):
+    """Where the streams of random numbers are: torch's, NumPy's and Python's."""
+
+    torch: bytes
+    numpy: tuple[Any, ...]
+    python: tuple[Any, ...]
+
+    @classmethod
+    def now(cls) -> "Streams":
+        """Those of this process."""
+        state: Any = np.random.get_state()  # noqa: NPY002  the stream of everybody
+        _, keys, *rest = state
+        numpy = keys.tobytes(), *(part.item() if hasattr(part, "item") else part for part in rest)
+        return cls(torch.get_rng_state().numpy().tobytes(), numpy, random.getstate())
+
+    def set(self) -> None:
+        """Put those of this process there."""
+        torch.set_rng_state(torch.frombuffer(bytearray(self.torch), dtype=torch.uint8))
+        keys, *rest = self.numpy
+        np.random.set_state(("MT19937", np.frombuffer(keys, np.uint32), *rest))  # noqa: NPY002
+        random.setstate(self.python)
 
 
 class Foreign:
