@@ -288,7 +288,7 @@ class Try:
         kind: "right", "wrong", or "empty".
         words: of the bank.
         code: the answer.
-        tests: those that it goes through: of a wrong answer up to the one that the bank names.
+        tests: those that it goes through: of a wrong answer the one that the bank names.
     """
 
     task: str
@@ -304,10 +304,8 @@ def tries(name):
     for task, answers in sorted(bank(name).items(), key=lambda of: of[0] != "task-project"):
         own = own_tests(task, SOURCES[name])
         for entry in answers["right"] + answers["wrong"]:
-            up_to = own.index(entry["test"] or own[-1]) + 1
-            found.append(
-                Try(task, entry["kind"], entry["words"], entry["code"], tuple(own[:up_to]))
-            )
+            named = [entry["test"] or own[-1]] if entry["kind"] == "wrong" else own
+            found.append(Try(task, entry["kind"], entry["words"], entry["code"], tuple(named)))
     for task in tasks(name):
         own = own_tests(task.id, SOURCES[name])
         found.append(Try(task.id, "empty", "", stub(task), tuple(own)))
