@@ -79,7 +79,7 @@ def test_a_class_is_graded_whatever_comes_between(course):
     await_outcome(course, process)
     for one in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may have ended
-            if "dipcourse.grading.ahead" in one.cmdline():
+            if "dipcourse.grading.worker" in one.cmdline():
                 one.kill()
     await_outcome(course, process, beyond=len(outcomes(course)))
     process.send_signal(signal.SIGINT)

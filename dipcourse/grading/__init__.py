@@ -9,6 +9,7 @@
     execute   runs it in a sandbox, tests it from outside, and cuts what it prints
     sandbox/  the walls around it, and what crosses them
     ahead     executes a class on many cores or machines, and keeps what comes out
+    worker    is one of those that do it
     feedback  makes the page that a student gets back
     notes     keeps what a person should know about a submission
     table     writes the table of grades

@@ -6,11 +6,7 @@ need no files of the course folder.
 """
 
 import copy
-import functools
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +22,7 @@ from nbgrader.preprocessors import (
 from tqdm import tqdm
 from traitlets.config import Config
 
-from dipcourse.grading import execute
+from dipcourse.grading import execute, worker
 from dipcourse.grading.mend import Mend
 
 RETRIES = 2  # times that a job whose worker died is given to another one
@@ -111,7 +107,7 @@ def client(
 
         def compute(left: dict[Path, Any]) -> Iterator[tuple[Path, str]]:
             futures = {
-                dask.submit(do, json.dumps(job), key=path.stem, retries=RETRIES): path
+                dask.submit(worker.do, json.dumps(job), key=path.stem, retries=RETRIES): path
                 for path, job in left.items()
             }
             for future in distributed.as_completed(futures):
@@ -123,47 +119,3 @@ def client(
         finally:
             if local:
                 local.close()
-
-
-# ---- in a worker
-
-
-def do(job: str) -> str:
-    """Do a job in the grader that belongs to this worker: it needs a main thread of its own."""
-    grader = own_grader()
-    try:
-        assert grader.stdin is not None
-        assert grader.stdout is not None
-        grader.stdin.write(job + "\n")
-        grader.stdin.flush()
-        outcome = grader.stdout.readline()
-    except OSError:
-        outcome = ""
-    if not outcome:
-        own_grader.cache_clear()
-        raise RuntimeError("the grader's process has ended")
-    return outcome
-
-
-@functools.cache
-def own_grader() -> "subprocess.Popen[str]":
-    """The process that does the jobs of this worker, one after the other."""
-    command = [sys.executable, "-m", "dipcourse.grading.ahead"]
-    variables = os.environ | execute.ENVIRONMENT
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, env=variables, text=True, encoding="utf-8"
-    )
-
-
-def work() -> None:
-    """Read jobs, one a line, and write their outcomes."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints
-    for line in sys.stdin:
-        answers.write(json.dumps(execute.done(json.loads(line))) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    work()
