@@ -15,7 +15,7 @@ from course import UNSAFE, Course
 from small import FULL, NAME, answer, source
 
 from dipcourse.grading import __main__ as command
-from dipcourse.grading import summary
+from dipcourse.grading import ahead, oddities, summary
 
 SAFE = ["--unsafe"] if UNSAFE else []
 SLOW = "__import__('time').sleep(1.5) or 2 * x"
@@ -105,6 +105,7 @@ def test_a_class_is_graded_whatever_comes_between(course):
     page = (course.folder / "report" / NAME / "summary.html").read_text("utf-8")
     assert "test-twice-small" in page
     assert "twice ended its process" in page
+    assert "dan: __import__" in page
     assert len(list(course.folder.glob("feedback/*/*/*.html"))) == len(STUDENTS)
 
 
@@ -143,12 +144,36 @@ def test_without_bubblewrap_it_refuses_and_says_why(empty, monkeypatch, capsys):
     assert not (empty.folder / "submitted").exists()
 
 
+def test_one_job_that_nobody_can_do_stops_no_other():
+    class Dead:
+        def result(self):
+            raise RuntimeError("the grader's process has ended")
+
+    outcome = json.loads(ahead.outcome_of(Dead(), {"code": [["x = 1", False], ["test", True]]}))
+    (nothing, (error,)), (line,) = outcome["outputs"], outcome["incidents"]
+    assert nothing == []
+    assert error["ename"] == "NotFinished"
+    assert "the grader's process has ended" in line
+
+
+def test_a_worker_of_dask_loads_no_torch():
+    code = "import sys, dipcourse.grading.worker; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_code_that_reaches_far_is_named():
+    own = "class A(nn.Module):\n    def __init__(self):\n        super().__init__()\n    %timeit 1"
+    assert oddities.far(own) == oddities.far("import torch\nfrom torch import nn") == set()
+    assert oddities.far("from os import path") == {"import os"}
+    assert oddities.far("().__class__.__base__") == {".__class__", ".__base__"}
+
+
 def test_long_answers_that_differ_in_names_alone_are_alike():
     body = (
         "def f({a}):\n    {b} = ({a} + 1) * ({a} - 2) / ({a} + 3)\n    return {b} * {b} + 2 * {b}"
     )
     one, two = body.format(a="x", b="y"), body.format(a="first", b="second")
-    assert summary.shape(one) == summary.shape(two) != ""
-    assert summary.shape(one) != summary.shape(one.replace("+ 3", "+ 4"))
-    assert summary.shape("def f(x):\n    return x") == ""
+    assert oddities.shape(one) == oddities.shape(two) != ""
+    assert oddities.shape(one) != oddities.shape(one.replace("+ 3", "+ 4"))
+    assert oddities.shape("def f(x):\n    return x") == ""
     assert json.dumps(summary.shares([0, 1, 9.5, 10], 10)) == "[1, 1, 0, 0, 0, 0, 0, 0, 0, 2]"

@@ -13,6 +13,7 @@
     feedback  makes the page that a student gets back
     notes     keeps what a person should know about a submission
     table     writes the table of grades
+    oddities  finds answers that are alike, and code that reaches for more than it needs
     summary   what a teacher wants to know of a graded class
     __main__  all of it in one command
 

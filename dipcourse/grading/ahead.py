@@ -6,6 +6,7 @@ need no files of the course folder.
 """
 
 import copy
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from traitlets.config import Config
 from dipcourse.grading import execute, worker
 from dipcourse.grading.mend import Mend
 
+GIVEN_OUT = 100  # jobs at once, done or waiting: enough for as many workers
 RETRIES = 2  # times that a job whose worker died is given to another one
 
 
@@ -42,16 +44,12 @@ def jobs(
 
     What is wrong with the others, nbgrader's run will say.
     """
-    found = {}
+    where = {"assignment": assignment, "notebook": assignment, "db_url": "sqlite:///gradebook.db"}
+    source, found = execute.source_of(where), {}
     for student in students:
-        where = {
-            "student": student,
-            "assignment": assignment,
-            "notebook": assignment,
-            "db_url": "sqlite:///gradebook.db",
-        }
         try:
-            found[student] = execute.job_of(in_order(where), where, seconds, unsafe)
+            notebook = in_order(where | {"student": student})
+            found[student] = execute.job_of(notebook, source, seconds, unsafe)
         except Exception:
             continue
     return found
@@ -106,16 +104,34 @@ def client(
     with distributed.Client(scheduler or local) as dask:
 
         def compute(left: dict[Path, Any]) -> Iterator[tuple[Path, str]]:
-            futures = {
-                dask.submit(worker.do, json.dumps(job), key=path.stem, retries=RETRIES): path
-                for path, job in left.items()
-            }
-            for future in distributed.as_completed(futures):
-                yield futures[future], future.result()
+            running, paths, waiting = distributed.as_completed(), {}, iter(left.items())
+
+            def give(count: int) -> None:
+                """Give out the next jobs: not all, since each waits in this process's memory."""
+                for path, job in itertools.islice(waiting, count):
+                    options = {"key": path.stem, "retries": RETRIES}
+                    future = dask.submit(worker.do, json.dumps(job), **options)
+                    paths[future.key] = path
+                    running.add(future)
+
+            give(GIVEN_OUT)
+            for future in running:
+                path = paths.pop(future.key)
+                yield path, outcome_of(future, left[path])
                 future.release()
+                give(1)
 
         try:
             yield compute
         finally:
             if local:
                 local.close()
+
+
+def outcome_of(future: Any, job: dict[str, Any]) -> str:
+    """What a worker found; if all that tried have died of it, that: the others go on."""
+    try:
+        return str(future.result())
+    except Exception as error:
+        words = f"could not be executed: {type(error).__name__}: {error}. --no-resume tries again"
+        return json.dumps(execute.given_up(job, words))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 from nbformat.notebooknode import NotebookNode
@@ -52,7 +52,7 @@ class SandboxedExecute(NbGraderPreprocessor):
     ) -> tuple[NotebookNode, dict[str, Any]]:
         """Execute a notebook; nbgrader calls it."""
         where = resources["nbgrader"]
-        job = job_of(nb, where, self.timeout, self.unsafe)
+        job = job_of(nb, source_of(where), self.timeout, self.unsafe)
         outcome = (look_up(self.kept, job) if self.kept else None) or done(job)
         code = [cell for cell in nb.cells if cell.cell_type == "code"]
         for count, (cell, outputs) in enumerate(zip(code, outcome["outputs"], strict=True), 1):
@@ -68,47 +68,62 @@ class SandboxedExecute(NbGraderPreprocessor):
 # ---- a job: all that is needed to execute a notebook, wherever that is
 
 
-def job_of(nb: NotebookNode, where: dict[str, str], seconds: int, unsafe: bool) -> dict[str, Any]:
+class Source(NamedTuple):
+    """What is known of an assignment before anybody hands in.
+
+    Attributes:
+        assignment: its name.
+        cells: its code without tests: [source, whether it is an answer].
+        tests: {name: code} of the cells with tests: nothing else runs as a test.
+    """
+
+    assignment: str
+    cells: list[list[Any]]
+    tests: dict[str, str]
+
+
+def source_of(where: dict[str, str]) -> Source:
+    """An assignment, from its source and the gradebook; ``where``: nbgrader's "assignment" …"""
+    name, notebook = where["assignment"], where["notebook"]
+    with Gradebook(where["db_url"]) as gradebook:
+        kept = gradebook.find_notebook(notebook, name)
+        solutions = {cell.name for cell in kept.solution_cells}
+        graded = {cell.name for cell in kept.grade_cells} - solutions
+        code = [c for c in kept.source_cells if c.name in graded and c.cell_type == "code"]
+        tests = {cell.name: cell.source for cell in code}
+    cells = [
+        [cell.source, utils.is_solution(cell)]
+        for cell in nbformat.read(Path("solutions", name, f"{notebook}.ipynb"), 4).cells
+        if cell.cell_type == "code" and (utils.is_solution(cell) or not utils.is_grade(cell))
+    ]
+    return Source(name, cells, tests)
+
+
+def job_of(nb: NotebookNode, source: Source, seconds: int, unsafe: bool) -> dict[str, Any]:
     """What is to be executed, as JSON.
 
     Args:
         nb: a submission that was put in order.
-        where: "assignment", "notebook" and "db_url" of nbgrader.
+        source: its assignment.
         seconds: what a cell may take.
         unsafe: whether to go without a sandbox.
 
     Returns:
-        A dict: "assignment", the source's code "cells" as [source, whether it is an answer], those
-        of the submission, "code", as [source, whether it is a test], "seconds", "unsafe".
+        A dict: "assignment", the source's "cells", those of the submission, "code", as [source,
+        whether it is a test], "seconds", "unsafe".
     """
-    tests = known_tests(where)
-    source = nbformat.read(Path("solutions", where["assignment"], f"{where['notebook']}.ipynb"), 4)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     names = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in code]
     return {
-        "assignment": where["assignment"],
-        "cells": [
-            [cell.source, utils.is_solution(cell)]
-            for cell in source.cells
-            if cell.cell_type == "code" and (utils.is_solution(cell) or not utils.is_grade(cell))
-        ],
+        "assignment": source.assignment,
+        "cells": source.cells,
         "code": [
-            [cell.source, tests.get(name) == cell.source]
+            [cell.source, source.tests.get(name) == cell.source]
             for cell, name in zip(code, names, strict=True)
         ],
         "seconds": seconds,
         "unsafe": unsafe,
     }
-
-
-def known_tests(where: dict[str, str]) -> dict[str, str]:
-    """{name: source} of the cells with tests, from the gradebook: nothing else runs as a test."""
-    with Gradebook(where["db_url"]) as gradebook:
-        notebook = gradebook.find_notebook(where["notebook"], where["assignment"])
-        solutions = {cell.name for cell in notebook.solution_cells}
-        graded = {cell.name for cell in notebook.grade_cells} - solutions
-        sources = {cell.name: cell for cell in notebook.source_cells if cell.name in graded}
-        return {name: cell.source for name, cell in sources.items() if cell.cell_type == "code"}
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +140,12 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
             for source, is_test in job["code"]
         ]
     return {"outputs": outputs, "incidents": submission.incidents}
+
+
+def given_up(job: dict[str, Any], words: str) -> dict[str, Any]:
+    """The outcome of a job that nobody could do: no points, and words for a person."""
+    outputs = [[failed("NotFinished", words)] if is_test else [] for _, is_test in job["code"]]
+    return {"outputs": outputs, "incidents": [words]}
 
 
 def kept_at(folder: str | Path, job: dict[str, Any]) -> Path:

@@ -1,8 +1,6 @@
 """What a teacher wants to know of a graded class: a table of points, and a page."""
 
-import ast
 import csv
-import hashlib
 import html
 from collections import defaultdict
 from pathlib import Path
@@ -12,9 +10,9 @@ import nbformat
 from nbgrader import utils
 from nbgrader.api import Gradebook
 
+from dipcourse.grading import oddities
 from dipcourse.grading.notes import Notes
 
-FEW = 40  # nodes of a syntax tree: answers that are shorter are alike by chance
 COLUMNS = "student", "task", "points", "of", "needs a person", "mended", "reason"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -86,44 +84,6 @@ def reasons_of(student: str, assignment: str) -> dict[str, str]:
     }
 
 
-def alike(assignment: str) -> list[tuple[str, list[str]]]:
-    """(task, students) whose answers are the same but for names, comments and layout."""
-    groups = defaultdict(list)
-    for path in sorted(Path("autograded").glob(f"*/{assignment}/{assignment}.ipynb")):
-        for cell in nbformat.read(path, as_version=4).cells:
-            mark = shape(cell.source) if cell.cell_type == "code" else ""
-            if mark and utils.is_solution(cell):
-                groups[cell.metadata.nbgrader.grade_id, mark].append(path.parts[1])
-    return [(task, students) for (task, _), students in groups.items() if len(students) > 1]
-
-
-def shape(source: str) -> str:
-    """What stays of an answer without names, comments and doc strings; "" if it is short.
-
-    >>> one = "def f(a):\\n    b = (a + 1) * (a - 2) / (a + 3)\\n    return b * b * b + b - 2 * b"
-    >>> shape(one) == shape(one.replace("b", "total")) != ""
-    True
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return ""
-    known: dict[str, str] = {}
-    words = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            continue
-        words.append(type(node).__name__)
-        name = getattr(node, "id", None) or getattr(node, "arg", None)
-        if isinstance(name, str):
-            words.append(known.setdefault(name, str(len(known))))
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            words.append(repr(node.value))
-    if len(words) < FEW:
-        return ""
-    return hashlib.sha256(" ".join(words).encode()).hexdigest()
-
-
 def html_of(assignment: str, rows: list[dict[str, Any]], grades: list[dict[str, Any]]) -> str:
     """The page."""
     scores = [float(row["score"]) for row in rows if row["score"] not in ("", None)]
@@ -145,7 +105,12 @@ def html_of(assignment: str, rows: list[dict[str, Any]], grades: list[dict[str, 
         listing(f"{row['student']}: {row['notes']}" for row in rows if row["notes"]),
         "<h2>Answers that are alike but for names</h2>",
         "<p>No proof of anything: a short task has few answers.</p>",
-        listing(f"{task}: {', '.join(students)}" for task, students in alike(assignment)),
+        listing(f"{task}: {', '.join(students)}" for task, students in oddities.alike(assignment)),
+        "<h2>Code that reaches for more than tasks ask for</h2>",
+        "<p>The sandbox stands in its way, and it may be innocent: have a look.</p>",
+        listing(
+            f"{student}: {', '.join(words)}" for student, words in oddities.reaching(assignment)
+        ),
     ]
     title = f"<title>{html.escape(assignment)}: the class</title>"
     view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
