@@ -613,14 +613,19 @@ def test_marks_by_hand_reach_the_table(course):
     assert (float(row["score"]), row["state"]) == (6, "graded")
 
 
-def test_formgrader_shows_the_course(course, monkeypatch):
+def test_formgrader_shows_the_course_and_grades(course, monkeypatch):
+    """Its button grades in the server's own process, which has an event loop and threads."""
     monkeypatch.chdir(course.folder)
+    before = course.scores(NAME)["colab"]
     server = JupyterLab(course.folder)
     try:
         (found,) = server.ask("GET", "formgrader/api/assignments")
+        said = server.ask("POST", f"formgrader/api/submission/{NAME}/colab/autograde")
     finally:
         server.close()
     assert (found["name"], found["max_score"], found["max_written_score"]) == (NAME, 6, 2)
+    assert said["success"], said["log"]
+    assert course.scores(NAME)["colab"] == before
 
 
 def test_page_names_real_commands():
