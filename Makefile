@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup lab check test book claims bench gpu badges screenshots strip lint assignments flake release
+.PHONY: help setup lab teach check test book claims bench gpu badges screenshots strip lint assignments flake release
 .PHONY: lint-style lint-types lint-notebooks lint-assignments
 
 help: ## list the commands
@@ -25,8 +25,13 @@ help: ## list the commands
 setup: $(READY) ## make the environment .venv, or bring it up to date
 	@echo "The environment .venv is ready: make lab"
 
+# Students see nothing of nbgrader: no "Create Assignment", no "Formgrader".
+lab: export JUPYTER_CONFIG_PATH := $(CURDIR)/tools/student:$(JUPYTER_CONFIG_PATH)
 lab: $(READY) ## open JupyterLab at the first lesson (LAB_ARGS="--no-browser --port 9000")
 	$(RUN) jupyter lab --LabApp.default_url=/lab/tree/lessons/00_start_here.ipynb $(LAB_ARGS)
+
+teach: $(READY) ## open JupyterLab with nbgrader's tools, for teachers
+	$(RUN) jupyter lab $(LAB_ARGS)
 
 check: lint ## lint, and the tests of a minute: before every commit (ARGS="-k player")
 	$(PYTEST) -m "not (lesson or browser or environment or slow)" $(ARGS)

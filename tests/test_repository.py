@@ -129,6 +129,19 @@ def test_make_lists_its_commands():
         assert f"make {target}" in listed
 
 
+@needs_make
+@pytest.mark.parametrize(("target", "state"), [("lab", "disabled"), ("teach", "enabled")])
+def test_students_see_no_tools_of_teachers(tmp_path, target, state):
+    """`make lab` starts a JupyterLab without "Formgrader"; `make teach` starts one with it."""
+    stand_in = tmp_path / "python"  # in place of JupyterLab
+    stand_in.write_text(f"#!/bin/sh\nexec {sys.executable} -m jupyterlab.labextensions list\n")
+    stand_in.chmod(0o755)
+    command = ["make", target, f"RUN={stand_in}", f"READY={stand_in}"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    (line,) = [line for line in (run.stdout + run.stderr).splitlines() if "nbgrader v" in line]
+    assert state in line
+
+
 def test_nothing_of_a_course_under_way_is_kept():
     ignored = text(".gitignore").splitlines()
     needed = {"gradebook.db*", "submitted/", "autograded/", "feedback/", "downloaded/", "book/"}
