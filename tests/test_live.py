@@ -19,7 +19,7 @@ def flat(grey):
 
 
 def alt(panel):
-    return re.search(r'<img alt="([^"]*)"', panel.html)[1]
+    return re.search(r'(?:aria-label|<img alt)="([^"]*)"', panel.html)[1]
 
 
 def history_of(count=5, size=32):

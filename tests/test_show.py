@@ -18,6 +18,7 @@ from traitlets.config import Config
 
 from dipcourse import images, live, metrics, player, show
 from dipcourse.history import History
+from dipcourse.images import codec
 from dipcourse.show import panels, sizes
 
 
@@ -84,6 +85,51 @@ def test_differences_have_zero_in_grey():
     assert "black: −0.2 or less, grey: 0, white: 0.2 or more" in picture.alt
 
 
+# ---- pictures, as a notebook shows them
+
+
+def shown_pixels(picture):
+    """The images of a page, as uint8 tensors (C, H, W)."""
+    sources = re.findall(r'<img src="([^"]*)"', picture.html)
+    return [codec.decoded(codec.from_address(source)) for source in sources]
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 24), (3, 64, 48), (3, 8, 8)])
+def test_the_page_shows_every_pixel(shape):
+    for x in (noise(*shape), noise(*shape).round()):
+        (got,) = shown_pixels(show.images({"x": x}))
+        assert got.shape == shape
+        error = got.float() - images.levels(x)[0].float()
+        assert error.square().mean().sqrt() < 2  # grey levels
+
+
+def test_the_page_has_each_picture_with_its_caption_below():
+    x, y = noise(3, 32, 32), noise(3, 32, 32, seed=1)
+    page = show.images({"a < b": x, "y": y}, reference=x, zoom=(8, 4, 16)).html
+    assert re.findall("<figcaption>(.*?)</figcaption>", page) == [
+        "a &lt; b<br>equal to the reference",
+        f"y<br>{metrics.psnr(y, x):.1f} dB",
+    ]
+    assert re.findall(r'alt="y, [\d.]+ dB(.*?)"', page) == ["", ", enlarged"]
+    assert page.count("left:12.50%;top:25.00%;width:50.00%;height:50.00%") == 2
+
+
+@pytest.mark.browser
+def test_rows_shrink_and_wrap_and_follow_the_dark_theme(open_page, tmp_path):
+    """Three pictures stand side by side at 800 pixels; on a phone there are two in a row."""
+    show.images(dict.fromkeys("abc", noise(3, 192, 192))).save(tmp_path / "page.html")
+    for width, in_a_row in ((1400, 3), (800, 3), (400, 2)):
+        viewport = {"width": width, "height": 800}
+        page = open_page(tmp_path / "page.html", viewport=viewport, color_scheme="dark")
+        boxes = [figure.bounding_box() for figure in page.locator("figure").all()]
+        assert sum(box["y"] == boxes[0]["y"] for box in boxes) == in_a_row
+        assert all(box["x"] + box["width"] <= width for box in boxes)
+        assert {round(box["width"]) for box in boxes} == {192} or width == 400
+    colour, caption = "e => getComputedStyle(e).color", page.locator("figcaption").first
+    assert caption.evaluate(colour) == page.locator("body").evaluate(colour)
+    assert caption.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 12
+
+
 def test_captions_are_computed(figures):
     x = noise(3, 32, 32)
     y = (x + 0.1 * noise(3, 32, 32, seed=1)).clamp(0, 1)
@@ -95,10 +141,14 @@ def test_captions_are_computed(figures):
     assert picture.alt == (
         f"3 pictures side by side: noisy, {dB}; clean, equal to the reference; small, 8 × 8 pixels."
     )
+    assert picture.png
     drawn = [text.get_text() for text in figures[0].texts]
     assert drawn == [f"noisy\n{dB}", "clean\nequal to the reference", "small\n8 × 8 pixels"]
     part = show.images({"noisy": y}, reference=x, hidden=hidden)
-    assert f"{metrics.psnr(y, x, hidden):.1f} dB on hidden pixels" in part.alt
+    assert (
+        part.alt == f"A picture: noisy, {metrics.psnr(y, x, hidden):.1f} dB (dB: on hidden pixels)."
+    )
+    assert part.html.count("dB: on hidden pixels") == 2  # once for the eye, once read aloud
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 7])
@@ -106,12 +156,12 @@ def test_captions_are_computed(figures):
 def test_legible_in_a_notebook(figures, count, size):
     titles = [f"a title of some length, number {i}" for i in range(count)]
     picture = show.images(dict.fromkeys(titles, noise(1, size, size)))
-    width = int(re.search(r'width="(\d+)"', picture.html)[1])
+    assert len(picture.png) < 2_000_000
+    width = int(re.search(r'width="(\d+)"', show.Picture.stored(picture.png).html)[1])
     assert width <= 1.02 * sizes.WIDTH
     (figure,) = figures
     per_point = width / figure.get_size_inches()[0] / 72
     assert all(text.get_fontsize() * per_point >= 12 for text in figure.texts)
-    assert len(picture.png) < 2_000_000
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.texts]
     assert all(box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1 for box in boxes)
@@ -119,8 +169,9 @@ def test_legible_in_a_notebook(figures, count, size):
 
 
 def test_numbers_may_be_titles(figures):
-    alt = show.images({1: noise(1, 8, 8), 0.5: noise(1, 8, 8)}).alt
-    assert alt == "2 pictures side by side: 1; 0.5."
+    picture = show.images({1: noise(1, 8, 8), 0.5: noise(1, 8, 8)})
+    assert picture.alt == "2 pictures side by side: 1; 0.5."
+    assert picture.png
     assert [text.get_text() for text in figures[0].texts] == ["1", "0.5"]
 
 
@@ -133,7 +184,7 @@ def test_zoom_shows_the_square_enlarged():
 
 
 def test_zoom_frames_the_square_in_the_whole_picture(figures):
-    show.images({"x": noise(1, 32, 32), "y": noise(1, 32, 32)}, zoom=(8, 16, 9))
+    assert show.images({"x": noise(1, 32, 32), "y": noise(1, 32, 32)}, zoom=(8, 16, 9)).png
     frames = [[patch.get_bbox().bounds for patch in axes.patches] for axes in figures[0].axes]
     assert frames == [[(15.5, 7.5, 9, 9)] * 2] * 2 + [[]] * 2
 
@@ -145,7 +196,7 @@ def test_background_is_white_with_a_margin():
 
 
 def test_columns_make_rows(figures):
-    show.images(dict.fromkeys("abcdef", noise(1, 8, 8)), columns=2)
+    assert show.images(dict.fromkeys("abcdef", noise(1, 8, 8)), columns=2).png
     left = {round(axes.get_position().x0, 3) for axes in figures[0].axes}
     assert len(left) == 2
     assert len(figures[0].axes) == 6
@@ -157,11 +208,13 @@ def test_columns_make_rows(figures):
 def test_alt_text_travels_in_the_file(tmp_path, monkeypatch):
     alt = 'λ = 0.1 is "small" <enough>'
     picture = show.images({"x": noise(3, 16, 16)}, alt=alt)
-    assert unescape(re.search(r'alt="([^"]*)" width', picture.html)[1]) == alt
+    assert unescape(re.search(r'aria-label="([^"]*)"', picture.html)[1]) == alt
     assert repr(picture) == alt
     monkeypatch.setattr(images, "folder", lambda: tmp_path)
     picture.save(tmp_path / "stored.png")
-    assert show.reference("stored").html == picture.html
+    stored = show.reference("stored")
+    assert unescape(re.search(r'alt="([^"]*)" width', stored.html)[1]) == alt
+    assert stored.png == picture.png
     picture.save(tmp_path / "page.html")
     assert picture.html in (tmp_path / "page.html").read_text("utf-8")
 
@@ -452,13 +505,13 @@ def test_shown_once_in_a_notebook(shell):
         result.raise_error()
         assert len(captured.outputs) == times, cell
         for shown in captured.outputs:
-            assert re.match(r'<img alt="[^"]{5,}" width=', shown.data["text/html"])
+            assert re.match(r'<(img|div)[^>]* (alt|aria-label)="[^"]{5,}"', shown.data["text/html"])
             assert shown.data["text/plain"]
             assert "image/png" not in shown.data
 
 
 def test_captions_stay_over_their_picture():
-    title, caption = "half of the pixels, step 500", "24.4 dB on hidden pixels"
+    title, caption = "half of the pixels, step 500", "24.4 dB, which is little"
     x = noise(3, 96, 96)
     panel = panels.panel_of(x, title, caption)
     heading = panels.draw([[panel] * 5]).texts[0].get_text()

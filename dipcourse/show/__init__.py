@@ -4,7 +4,8 @@ Each function shows its figure and returns it as a ``Picture``. With ``display=F
 returns it: this is how a figure gets into a ``live.panel``, or into a file.
 
     figures    what lessons call
-    panels     pictures side by side
+    panels     pictures side by side, drawn for a file
+    gallery    the same as a notebook shows it
     charts     curves in one pair of axes
     picture    a finished figure: its file, its alt text, what it is saved as
     saving     a picture to take along

@@ -11,7 +11,7 @@ from dipcourse import images as image_files
 from dipcourse import metrics
 from dipcourse._palette import COLOURS
 from dipcourse.history import History
-from dipcourse.show import charts, panels
+from dipcourse.show import charts, gallery, panels
 from dipcourse.show.picture import Picture, finish
 
 Label = Any  # text as it stands, or a number
@@ -61,13 +61,18 @@ def images(
     _require_order(limits)
     _require_scale(titled, limits)
     captions = [_caption(x, reference, hidden) for _, x in titled]
-    rows = panels.in_rows(_whole_pictures(titled, captions, limits, zoom), columns)
+    whole = _whole_pictures(titled, captions, limits, zoom)
+    large = [] if zoom is None else _enlarged(titled, limits, zoom)
+    rows = panels.in_rows(whole, columns)
+    in_a_row = len(rows[0])
     if zoom is not None:
-        large = panels.in_rows(_enlarged(titled, limits, zoom), columns)
-        rows = [row for pair in zip(rows, large, strict=True) for row in pair]
-    note = _limits_note(*limits)
+        pairs = zip(rows, panels.in_rows(large, columns), strict=True)
+        rows = [row for pair in pairs for row in pair]
+    about_psnr = "dB: on hidden pixels" if reference is not None and hidden is not None else ""
+    note = "; ".join(filter(None, (_limits_note(*limits), about_psnr)))
     text = alt or _described(titled, captions, note)
-    return finish(partial(panels.draw, rows, note), text, display)
+    page = partial(gallery.page, whole, large, in_a_row, note)
+    return finish(partial(panels.draw, rows, note), text, display, page)
 
 
 def curves(
@@ -188,7 +193,7 @@ def reference(name: str, *, display: bool = True) -> Picture:
     if not path.is_file():
         raise FileNotFoundError(f"no figure {name!r}: there is no {path.name} in images/")
     try:
-        picture = Picture(path.read_bytes())
+        picture = Picture.stored(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
     if display:
@@ -232,7 +237,7 @@ def _caption(x: torch.Tensor, reference: torch.Tensor | None, hidden: torch.Tens
     decibels = metrics.psnr(x, reference, hidden)
     if np.isinf(decibels):
         return "equal to the reference"
-    return f"{decibels:.1f} dB" + ("" if hidden is None else " on hidden pixels")
+    return f"{decibels:.1f} dB"
 
 
 def _whole_pictures(

@@ -34,7 +34,7 @@ def save(name, folder=FOLDER):
     drawing, alt = _registered[name]()
     file = io.BytesIO()
     drawing.savefig(file, format="png", dpi=drawing.dpi, metadata={"Description": alt})
-    show.Picture(file.getvalue()).save(folder / f"{name}.png")
+    show.Picture.stored(file.getvalue()).save(folder / f"{name}.png")
 
 
 def main(arguments=None):
