@@ -40,7 +40,7 @@ def smoke():
 @pytest.mark.parametrize("patience", [3, 10, 1000])
 @pytest.mark.parametrize("warm_up", [0, 7, 30])
 def test_the_rules_agree_with_the_package(patience, warm_up):
-    rng, names = np.random.default_rng(patience + warm_up), lesson("build-rules")
+    rng, names = np.random.default_rng(patience + warm_up), lesson("build-window", "build-rules")
     values = np.cumsum(rng.normal(size=80)) ** 2 + 0.01
     variance = np.concatenate([np.full(5, np.nan), values])
     fake = SimpleNamespace(loss=values / values.max(), held_out=values, variance=variance)
@@ -98,7 +98,7 @@ def test_the_decoder_agrees_with_the_package(width):
 def test_fits_side_by_side_are_those_that_the_claims_measure():
     """The claims fit with ``denoise``, one after the other."""
     given = {"y": Y, "left_out": LEFT_OUT, "WINDOW": 4, "history": history()}
-    names = lesson("build-denoise", "build-decoder", "build-tv-prior", "run-without", **given)
+    names = lesson("build-denoise", "build-decoder", "run-without", **given)
     unet, _, small, with_tv = names["without"].values()
     assert unet is names["history"]
     alone = names["denoise"](Y, prior=names["tv_prior"], threads=1)

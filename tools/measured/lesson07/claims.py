@@ -167,7 +167,7 @@ def without(kind, seed):
     """A fit of the noisy face by another network, or with a second prior."""
     _, y, left_out = case(seed)
     if kind == "tv":
-        tv_prior = lesson_code.run("07", "build-tv-prior")["tv_prior"]
+        tv_prior = lesson_code.run("07", "build-decoder")["tv_prior"]
         return study.denoise(y, seed, left_out, prior=tv_prior)
     torch.manual_seed(seed)
     net = nets.DeepDecoder(kind, 3, width=kind, scales=4)

@@ -18,9 +18,9 @@ SHARE = 0.05  # of the pixels are held out
 WINDOW, PATIENCE, WARM_UP = 20, 60, 30  # steps; ES-WMV's 100 and 1000 are for long fits
 
 PRESET = presets.get("overfit")
-CELLS = ("build-denoise", "build-rules", "build-judge", "build-level", "build-mean")
+CELLS = ("build-denoise", "build-rules", "build-level", "build-mean")
 #: the very code of the lesson
-LESSON = lesson_code.run("07", *CELLS, preset=PRESET, left_out=None, WINDOW=WINDOW, x=None)
+LESSON = lesson_code.run("07", *CELLS, preset=PRESET, left_out=None, WINDOW=WINDOW)
 at = LESSON["at"]
 held_out_mean = LESSON["held_out_mean"]
 

@@ -21,7 +21,7 @@ RATE = 0.03  # of the lesson's fit, and of the cures
 SEEDS = (0, 1, 2)
 STEPS = 600  # of the fits of the cures
 
-CELLS = ("build-half", "build-watch", "build-rise", "build-diagonal", "build-meter")
+CELLS = ("build-half", "build-root", "build-watch", "build-diagonal", "build-meter")
 CELLS += ("build-undo", "guarded")
 #: the very code of the lesson
 LESSON = lesson_code.run("09", *CELLS)
