@@ -119,8 +119,8 @@ RESNET = "ResNet"
 @cache
 def kinds():
     """The lesson's networks by their names there, all but the ResNet."""
-    given = partial(network, preset=presets.get("inpaint"))
-    return lesson_code.run("05", "build-kinds", network=given)["kinds"]
+    given = {"preset": presets.get("inpaint"), "STEPS": 300}
+    return lesson_code.run("05", "build-networks", **given)["kinds"]
 
 
 @cache
