@@ -32,7 +32,7 @@ LESSON = lesson_code.run(
     STEPS=300,
 )
 damages, fill, network = (LESSON[k] for k in ("damages", "fill", "network"))
-plan_resnet, fit_all = LESSON["plan_resnet"], LESSON["fit_all"]
+plan_resnet = LESSON["plan_resnet"]
 
 
 def classical(x, mask):
