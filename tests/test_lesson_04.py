@@ -45,24 +45,29 @@ def test_the_running_mean_of_one_step_is_the_first_output():
     assert torch.allclose(lesson("build-tricks")["restore"](net, z, X[..., :32, :32], 1, 0), first)
 
 
+def wavelets():
+    cells = ("build-wavelets", "build-colours")
+    return lesson(*cells, baselines=baselines, sigma=SIGMA)["wavelets"]
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 33, 40), (1, 1, 16, 16)])
 def test_wavelets_without_a_threshold_return_the_picture(shape):
     picture = torch.rand(shape)
-    assert torch.allclose(lesson("build-wavelets")["wavelets"](picture, 0), picture, atol=1e-5)
+    assert torch.allclose(wavelets()(picture, 0), picture, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("threshold", [0.01, 3.5 * SIGMA])
 def test_wavelets_agree_with_the_package(channels, threshold):
     y = Y[:, :channels, :40, :33]
-    mine = lesson("build-wavelets")["wavelets"](y, threshold)
+    mine = wavelets()(y, threshold)
     assert torch.equal(mine, baselines.wavelets(y, threshold))
 
 
 def test_wavelets_remove_most_of_the_noise_of_a_flat_picture():
     grey = torch.full((1, 3, 64, 64), 0.5)
     noisy = degrade.add_noise(grey, 0.1, generator=generator(), clip=False)
-    left = lesson("build-wavelets")["wavelets"](noisy, 0.35)
+    left = wavelets()(noisy, 0.35)
     assert metrics.mse(left, grey) < 0.02 * metrics.mse(noisy, grey)
 
 
@@ -77,7 +82,7 @@ def test_each_level_of_the_wavelets_halves_the_noise():
 
 
 def test_the_strengths_tried_enclose_the_best_one():
-    best = lesson("build-wavelets", "build-classical")["classical"](Y, X, SIGMA)
+    best = lesson("build-classical")["classical"](Y, X, SIGMA)
     psnr = {name: metrics.psnr(picture, X) for name, picture in best.items()}
     assert set(psnr) == {"TV", "NLM", "wavelets"}
     for w in (0.2, 0.3, 1.6, 2.0):
@@ -104,7 +109,8 @@ def fit_history():
 def test_fits_side_by_side_are_those_that_the_claims_measure():
     """The claims fit with ``denoise``, one after the other."""
     y, preset = Y[..., :32, :32], replace(PRESET, fit={"steps": 4, "jitter": 1 / 30})
-    names = lesson("build-denoise", "three-runs", y=y, preset=preset, small=preset)
+    cells = ("build-denoise", "three-runs", "build-medians")
+    names = lesson(*cells, y=y, preset=preset)
     alone = partial(names["denoise"], progress=False, threads=1)
     for seed, history in enumerate(names["runs"]):
         assert torch.equal(history.mean, alone(y, seed=seed).mean)
@@ -169,7 +175,7 @@ def test_a_jpeg_has_its_errors_along_the_blocks():
 def test_the_long_fit_falls_as_well_only_later():
     history = recordings.load("04_long")
     x = images.load("face", history.frames.shape[3])
-    psnr = lesson("build-path", "build-psnrs")["psnrs"](history, reference=x)
+    psnr = lesson("build-path")["psnrs"](history, reference=x)
     best = int(np.argmax(psnr))
     assert history.steps[best] > 250
     assert psnr[best:] == sorted(psnr[best:], reverse=True)
@@ -200,7 +206,7 @@ def test_uniform_noise_comes_back_at_the_steps_at_which_gaussian_noise_does():
     assert np.abs(np.subtract(*curves)).max() < 0.45
     assert curves[1] == sorted(curves[1], reverse=True)
     assert curves[1][0] - curves[1][-1] == pytest.approx(5.2, abs=0.4)
-    rivals = lesson("build-wavelets", "build-classical")["classical"]
+    rivals = lesson("build-classical")["classical"]
     others = {k: metrics.psnr(v, x) for k, v in rivals(noisy_copy(x, "uniform"), x, SIGMA).items()}
     assert others["TV"] + 0.1 < curves[1][0]
     assert curves[1][0] + 0.9 < min(others["NLM"], others["wavelets"]) < curves[1][0] + 1.4
@@ -209,7 +215,7 @@ def test_uniform_noise_comes_back_at_the_steps_at_which_gaussian_noise_does():
 @pytest.fixture(scope="module")
 def held():
     """What the lesson's table says of the recorded fits: {name: row}."""
-    resistance = lesson("build-path", "build-psnrs", "build-share")["resistance"]
+    resistance = lesson("build-path", "build-share")["resistance"]
     found = {}
     for name, photo in (("00_overfit", "face"), ("04_long", "face"), ("04_paper", "astronaut")):
         history = recordings.load(name)
@@ -233,7 +239,7 @@ def test_the_blocks_come_back_within_50_000_steps_and_most_of_their_error_was_ne
     history = recordings.load("04_jpeg_long")
     x = images.load("face", history.frames.shape[3])
     y = degrade.jpeg(x, 10)
-    names = lesson("build-path", "build-psnrs", "build-wavelets", "build-classical", "build-share")
+    names = lesson("build-path", "build-classical", "build-share")
     psnr = dict(zip(history.steps, names["psnrs"](history, reference=x), strict=True))
     gains = {k: value - metrics.psnr(y, x) for k, value in psnr.items()}
     assert max(gains.values()) == pytest.approx(0.6, abs=0.05)
@@ -253,7 +259,7 @@ def test_the_blocks_come_back_within_50_000_steps_and_most_of_their_error_was_ne
 
 
 def test_a_share_of_the_error_counts_what_points_along_it():
-    share = lesson("build-path", "build-psnrs", "build-share")["error_share"]
+    share = lesson("build-path", "build-share")["error_share"]
     assert share(Y, X, Y) == pytest.approx(1)
     assert share(X + 0.3 * (Y - X), X, Y) == pytest.approx(0.3)
     elsewhere = degrade.add_noise(X, 0.2, generator=generator(9), clip=False)

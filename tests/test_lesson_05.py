@@ -40,7 +40,8 @@ def half(seed=0):
 
 
 def test_the_masked_loss_is_the_loss_of_fit():
-    masked_loss, mask = lesson("build-loss")["masked_loss"], half()
+    mask, holes = half(), {"text": half(seed=1)}
+    masked_loss = lesson("build-loss", holes=holes)["masked_loss"]
     y, net = degrade.Mask(mask)(X), nets.PixelImage(torch.rand_like(X))
     mine = masked_loss(net(None), y, mask).item()
     history = fit.fit(net, None, y, degrade.Mask(mask), steps=1, progress=False)
@@ -49,16 +50,16 @@ def test_the_masked_loss_is_the_loss_of_fit():
 
 def test_fits_side_by_side_are_those_that_the_claims_measure():
     """The claims fit with ``fill``, one after the other."""
-    names, mask = lesson("build-loss"), half()
+    names, mask = lesson("build-fill"), half()
     y = degrade.Mask(mask)(X)
     plans = {seed: names["plan_fill"](y, mask, seed=seed, steps=4) for seed in range(3)}
-    for seed, history in names["fit_all"](plans).items():
+    for seed, history in fit.side_by_side(plans, progress=False).items():
         alone = names["fill"](y, mask, seed=seed, steps=4, threads=1)
         assert torch.equal(history.mean, alone.mean)
 
 
 def test_what_stands_behind_the_mask_changes_nothing():
-    fill, mask = lesson("build-loss")["fill"], half()
+    fill, mask = lesson("build-fill")["fill"], half()
     results = []
     for behind in (torch.zeros_like(X), torch.rand_like(X), X):
         history = fill(mask * X + (1 - mask) * behind, mask, steps=4)
@@ -68,9 +69,9 @@ def test_what_stands_behind_the_mask_changes_nothing():
 
 
 def test_the_first_step_moves_hidden_pixels_only_with_a_network():
-    names = lesson("build-loss", "build-damages")
-    hole = names["damages"](SIDE)["a large hole"]
-    names |= lesson("build-step", **names)
+    holes = lesson("build-damages")["damages"](SIDE)
+    hole = holes["a large hole"]
+    names = lesson("build-loss", "build-step", holes=holes)
     hidden, y = (1 - hole).expand_as(X) == 1, degrade.Mask(hole)(X)
     pull, pixels = names["first_step"](nets.PixelImage(torch.full_like(X, 0.5)), None, y, hole)
     _, network = names["first_step"](*PRESET.make(3, SIDE, SIDE), y, hole)
@@ -81,7 +82,7 @@ def test_the_first_step_moves_hidden_pixels_only_with_a_network():
 
 
 def test_a_composite_keeps_the_known_pixels_of_every_filling():
-    names, mask = lesson("build-classical", "build-composite", STEPS=5), half()
+    names, mask = lesson("build-classical", STEPS=5), half()
     y = degrade.Mask(mask)(X)
     for name, filled in names["classical"](y, mask).items():
         assert torch.equal(filled * mask, y), name
@@ -205,7 +206,7 @@ def test_the_region_is_caught_by_biharmonic_at_step_500_and_falls_from_there():
 
 @pytest.mark.parametrize("painted", [False, True])
 def test_your_own_hole_is_filled_whether_you_paint_or_not(painted):
-    names = lesson("build-damages", "build-loss", "build-classical", "build-composite")
+    names = lesson("build-damages", "build-fill", "build-classical")
     names = lesson("build-networks", **names)
     names["holes"] = names["damages"](SIDE)
     names = lesson("draw-hole", **names | {"live": live, "show": show})

@@ -155,6 +155,7 @@ def test_the_wrong_operators_are_those_that_the_text_names(lesson):
     small = replace(presets.get("superres", "smoke"), size=SIDE)
     names = lesson(
         "build-lanczos",
+        "build-operators",
         "wrong-operator",
         small=small,
         small_x=images.load("face", SIDE),

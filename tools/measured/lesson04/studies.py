@@ -26,8 +26,6 @@ LESSON = lesson_code.run(
     "04",
     "build-denoise",
     "build-path",
-    "build-psnrs",
-    "build-wavelets",
     "build-classical",
     "build-medians",
     "build-repair",

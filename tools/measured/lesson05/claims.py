@@ -4,7 +4,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from dipcourse import degrade, images, metrics, presets
+from dipcourse import degrade, fit, images, metrics, presets
 from tools import lesson_code
 from tools.measured.claims import claim, signed
 from tools.measured.lesson05 import studies
@@ -119,8 +119,8 @@ RESNET = "ResNet"
 @cache
 def kinds():
     """The lesson's networks by their names there, all but the ResNet."""
-    given = partial(network, preset=presets.get("inpaint"))
-    return lesson_code.run("05", "build-kinds", network=given)["kinds"]
+    given = {"preset": presets.get("inpaint"), "STEPS": 300}
+    return lesson_code.run("05", "build-networks", **given)["kinds"]
 
 
 @cache
@@ -129,7 +129,7 @@ def mean_of(seed, damage, kind):
     _, mask, y = problem(seed, damage, SMALL)
     if kind == RESNET:
         plan = studies.plan_resnet(y, mask, presets.get("inpaint"), seed)
-        return studies.fit_all({kind: plan})[kind].mean
+        return fit.side_by_side([plan], progress=False)[0].mean
     return fill(y, mask, kinds()[kind], seed).mean
 
 

@@ -25,14 +25,14 @@ HALF, HOLE = "half of the pixels", "a large hole"
 LESSON = lesson_code.run(
     "05",
     "build-damages",
-    "build-loss",
+    "build-fill",
     "build-classical",
-    "build-composite",
     "build-networks",
+    preset=presets.get("inpaint"),
     STEPS=300,
 )
 damages, fill, network = (LESSON[k] for k in ("damages", "fill", "network"))
-plan_resnet, fit_all = LESSON["plan_resnet"], LESSON["fit_all"]
+plan_resnet = LESSON["plan_resnet"]
 
 
 def classical(x, mask):

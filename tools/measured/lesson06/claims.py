@@ -235,7 +235,8 @@ def rate_loss(seed):
 def mismatched(case, seed):
     """PSNR of the lesson's fits, by their place in its list, and their last losses."""
     given = sweep() | {"small_y": A(sweep()["small_x"]), "A": A}
-    names = lesson_code.run("06", "build-lanczos", "wrong-operator", **given)
+    cells = ("build-lanczos", "build-operators", "wrong-operator")
+    names = lesson_code.run("06", *cells, **given)
     data, _, operator = names["cases"][case]
     history = dip_fit(names["made"][data], operator, sweep()["with_skips"](2), 4, seed, **QUIET)
     return metrics.psnr(history.final, sweep()["small_x"]), last_loss(history)
