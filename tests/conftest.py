@@ -105,6 +105,24 @@ def _no_browser(reason):
 
 
 @pytest.fixture
+def figures(monkeypatch):
+    """The figures of Matplotlib that files hold; here they are drawn as soon as they are made."""
+    from matplotlib.figure import Figure
+
+    from dipcourse import show  # takes seconds, which whoever only collects can do without
+
+    seen, write, make = [], Figure.savefig, show.Picture.__init__
+
+    def made(picture, *given):
+        make(picture, *given)
+        assert picture.png
+
+    monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: seen.append(f) or write(f, *a, **k))
+    monkeypatch.setattr(show.Picture, "__init__", made)
+    return seen
+
+
+@pytest.fixture
 def open_page(chromium):
     """A function (path or URL, **context options) -> Playwright page.
 

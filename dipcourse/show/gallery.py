@@ -7,6 +7,7 @@ from html import escape
 
 import torch
 
+from dipcourse import _text
 from dipcourse._html.pictures import smallest
 from dipcourse.show.panels import GAP, MAX_PANEL, Panel
 from dipcourse.show.sizes import FONT, WIDTH
@@ -66,9 +67,8 @@ def css_width(pixels: int, columns: int) -> int:
 
 def _figure(panel: Panel, enlarged: Panel | None, width: int) -> str:
     """A picture, what is enlarged of it, and their caption."""
-    title, caption = panel.heading
-    alt = ", ".join(filter(None, panel.heading)) or "untitled"
-    words = "<br>".join(escape(text) for text in (title, caption) if text)
+    lines = [_text.plain(line) for text in panel.heading for line in text.split("\n") if line]
+    alt, words = ", ".join(lines) or "untitled", "<br>".join(map(escape, lines))
     images = f'<div style="position:relative">{_image(panel, alt, width)}{_frame(panel)}</div>'
     if enlarged is not None:
         space = f"margin-top:{GAP // 2}px"
