@@ -3,7 +3,6 @@
 ``prepared`` and ``scores`` do without nbgrader: for questions that need many runs.
 """
 
-import ast
 import contextlib
 import copy
 import io
@@ -17,12 +16,6 @@ from dipcourse.grading.sandbox.walls import NoSandbox, require_walls
 from tools import assignments, notebooks
 
 ROOT = notebooks.ROOT
-BANK = Path(__file__).parent / "bank"
-ENTRY = re.compile(
-    r"^## (?P<kind>right|wrong): (?P<words>[^\n]*?)(?: -> (?P<test>\S+))?\n+"
-    r"```python\n(?P<code>.*?)\n```$",
-    re.MULTILINE | re.DOTALL,
-)
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION$\n?", re.MULTILINE | re.DOTALL)
 
 
@@ -110,23 +103,6 @@ def answered(notebook, answers):
     return done
 
 
-def bank(assignment):
-    """{task: {"right": [entry], "wrong": [entry]}}; an entry is a dict with words, test, code."""
-    return {
-        path.stem: {
-            kind: [e for e in entries(path) if e["kind"] == kind] for kind in ("right", "wrong")
-        }
-        for path in sorted((BANK / assignment).glob("*.md"))
-    }
-
-
-def entries(path):
-    text = path.read_text(encoding="utf-8")
-    found = [match.groupdict() for match in ENTRY.finditer(text)]
-    assert len(found) == text.count("\n## "), f"{path.name}: an entry is not understood"
-    return found
-
-
 def own_tests(task, notebook):
     """The test cells of a task: those whose ids begin like it."""
     own = task.replace("task-", "test-")
@@ -189,10 +165,9 @@ def run_plainly(cell, space, source=None):
     Returns:
         The value of its last line, if it is a number, and its output.
     """
-    tree, last = ast.parse(re.sub(r"%pip.*", "pass", source or cell.source)), None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = ast.Expression(tree.body.pop().value)
+    from dipcourse.grading.execute import evaluated  # takes seconds, as above
+
+    code = re.sub(r"%pip.*", "pass", source or cell.source)
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        exec(compile(tree, cell.id, "exec"), space)
-        value = eval(compile(last, cell.id, "eval"), space) if last else None
+        value = evaluated(code, space)
     return value if isinstance(value, int | float) else None, said.getvalue()

@@ -21,12 +21,13 @@ import nbformat
 import numpy
 import pytest
 import torch
-from course import Course, answered, bank, own_tests, points, prepared, run_plainly, scores, stub
+from course import Course, answered, own_tests, points, prepared, run_plainly, scores, stub
 from fresh import disagreements, fits_kept, tried
 
 from dipcourse import handin
 from dipcourse.assignment import board, ours
 from tools import assignments, notebooks
+from tools.bank import bank
 
 SOURCES = {path.parent.name: notebooks.read(path) for path in assignments.sources()}
 EVERY = pytest.mark.parametrize("name", SOURCES)

@@ -23,9 +23,8 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from tools import assignments, notebooks
+from tools.bank import bank
 
-BANK = notebooks.ROOT / "tests" / "bank"
-ENTRY = re.compile(r"^## (right|wrong): .*?\n+```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 KINDS = ("right",) * 5 + ("wrong",) * 3 + ("damaged", "hostile")  # of ten students
 
 #: What stands at the top of a hostile answer, inside its function.
@@ -88,9 +87,10 @@ def submission(
     """The file that a student of a kind hands in."""
     notebook = copy.deepcopy(released)
     tasks = [cell for cell in notebook.cells if assignments.kind(cell) == "task"]
+    answers = bank(name)
     for task in tasks:
-        answers = answers_of(name, task.id)
-        task.source = chance.choice(answers["wrong" if kind == "wrong" else "right"])
+        given = answers[task.id]["wrong" if kind == "wrong" else "right"]
+        task.source = chance.choice(given)["code"]
     for cell in notebook.cells:
         if cell.id.startswith("explain"):
             cell.source += "\nBecause it is so."
@@ -101,14 +101,6 @@ def submission(
     if kind == "damaged":
         return DAMAGES[number // len(KINDS) % len(DAMAGES)](notebook) or notebooks.written(notebook)
     return notebooks.written(notebook)
-
-
-def answers_of(name: str, task: str) -> dict[str, list[str]]:
-    """{"right": answers, "wrong": answers} of the bank."""
-    found: dict[str, list[str]] = {"right": [], "wrong": []}
-    for kind, code in ENTRY.findall((BANK / name / f"{task}.md").read_text(encoding="utf-8")):
-        found[kind].append(code)
-    return found
 
 
 # ---- damages: each changes a notebook, or returns another text
