@@ -231,7 +231,14 @@ def test_with_the_optimisers_swapped_the_network_still_prefers_the_photo(capsys)
     preset = presets.get("curves", "laptop")
     x = images.load("face", size=preset.size)
     targets = {"photo": x, "shuffled": degrade.shuffle_pixels(x, "pixels", generator())}
-    lesson("build-curve", "build-fits", "swap", preset=preset, targets=targets, STEPS=preset.fit["steps"])
+    lesson(
+        "build-curve",
+        "build-fits",
+        "swap",
+        preset=preset,
+        targets=targets,
+        STEPS=preset.fit["steps"],
+    )
     lines = capsys.readouterr().out.splitlines()
     told = [re.search(r"on pixels (\d+), .* on weights (\d+)", line) for line in lines]
     (adam, descent), (adam_shuffled, descent_shuffled) = (
