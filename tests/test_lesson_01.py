@@ -32,7 +32,7 @@ def lesson(x, y):
     """The names that the lesson's own cells define, run on a small photo."""
     given = {"x": x, "y": y, "STEPS": 200, "priors": priors}
     given["show"] = SimpleNamespace(images=no_pictures)
-    cells = ["build-tv", "build-loop", "restore", "same-fit", "build-blurred"]
+    cells = ["build-tv", "small-pictures", "build-loop", "restore", "same-fit", "build-blurred"]
     return lesson_code.run("01", *cells, **given)
 
 

@@ -25,7 +25,7 @@ def lesson(*cells, **more):
 
 def halves(targets, **settings):
     """{name: steps to half of the variance}, by the lesson's functions."""
-    names = lesson("build-curve")
+    names = lesson("build-curve", "build-fits")
     histories = names["fit_each"](targets, **settings)
     return {k: names["half"](names["curve"](histories[k], y)) for k, y in targets.items()}
 
@@ -65,7 +65,7 @@ def test_half_is_the_first_step_below_and_the_length_if_there_is_none():
 
 def test_every_fit_starts_from_the_same_picture():
     targets = {"photo": X, "noise": torch.rand_like(X)}
-    histories = lesson("build-curve")["fit_each"](targets, steps=2)
+    histories = lesson("build-fits")["fit_each"](targets, steps=2)
     assert torch.equal(histories["photo"].frames[0], histories["noise"].frames[0])
 
 
@@ -86,7 +86,8 @@ def reported():
     with pytest.MonkeyPatch.context() as patch:
         for name in ("images", "curves"):
             patch.setattr(show, name, lambda *_, **__: None)
-        cells = ("build-curve", "show-curves", "report-settings", "report-targets", "run-report")
+        cells = ("build-curve", "build-fits", "show-curves")
+        cells += ("report-settings", "report-targets", "run-report")
         return lesson(*cells, curves={"photo": np.ones(3)}, SIDE=64, SWEEP=40)
 
 
@@ -150,7 +151,7 @@ def test_slow_targets_change_places():
 
 
 def test_free_pixels_learn_every_target_and_every_ring_at_one_speed():
-    names = lesson("build-curve", "control", "build-bands", targets={})
+    names = lesson("build-curve", "control", "build-bands", "build-rings", targets={})
     speeds, rings = [], []
     for y in (X, degrade.shuffle_pixels(X, generator=generator()), torch.rand_like(X)):
         history = names["fit_pixels"](y)
@@ -230,7 +231,14 @@ def test_with_the_optimisers_swapped_the_network_still_prefers_the_photo(capsys)
     preset = presets.get("curves", "laptop")
     x = images.load("face", size=preset.size)
     targets = {"photo": x, "shuffled": degrade.shuffle_pixels(x, "pixels", generator())}
-    lesson("build-curve", "swap", preset=preset, targets=targets, STEPS=preset.fit["steps"])
+    lesson(
+        "build-curve",
+        "build-fits",
+        "swap",
+        preset=preset,
+        targets=targets,
+        STEPS=preset.fit["steps"],
+    )
     lines = capsys.readouterr().out.splitlines()
     told = [re.search(r"on pixels (\d+), .* on weights (\d+)", line) for line in lines]
     (adam, descent), (adam_shuffled, descent_shuffled) = (

@@ -20,8 +20,9 @@ SWEEP = STEPS * 3 // 8  # steps; a target that needs more has no half
 #: the very code of the lesson: fit_each, curve, half, shuffle_some, fit_by_coordinates
 LESSON = lesson_code.run(
     "03",
-    *("build-curve", "build-ladder", "build-coordinates"),
+    *("build-curve", "build-fits", "build-ladder", "build-coordinates"),
     **{"preset": PRESET, "SIDE": SIDE, "STEPS": STEPS, "SWEEP": SWEEP},
+    x=images.load("face", size=SIDE),
 )
 
 
