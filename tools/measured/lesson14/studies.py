@@ -17,7 +17,7 @@ SIGMA = 25 / 255
 MOST, FLASH_MOST = 160 * 160, 96 * 96  # pixels, as in the lesson
 
 CELLS = ("build-size", "build-fill", "build-judge", "build-rivals", "build-network", "build-pair")
-CELLS += ("build-flash", "build-guided", "build-guided-judge")
+CELLS += ("build-scene", "build-flash", "build-guided", "build-guided-judge")
 #: the very code of the lesson
 LESSON = lesson_code.run("14", *CELLS, SIGMA=SIGMA)
 
