@@ -28,23 +28,23 @@ def expect(
     Built in lesson 00.
 
     >>> expect("the larger of 1 and 4", max, 1, 4, want=4)
-    ✅ the larger of 1 and 4: right. mine 4, reference 4
+    ✓ the larger of 1 and 4: right. mine 4, reference 4
     >>> expect("a shape", torch.zeros(2, 3), want=torch.zeros(3, 2))
-    ❌ a shape: wrong. mine has shape (2, 3), the reference shape (3, 2)
+    ✗ a shape: wrong. mine has shape (2, 3), the reference shape (3, 2)
     >>> def stub():
     ...     raise NotImplementedError
     >>> expect("your turn", stub, want=4)
-    ⬜ your turn: not written yet
+    ☐ your turn: not written yet
     """
     try:
         mine = got(*arguments) if callable(got) else got
         right, words = compare(mine, want, tol)
     except NotImplementedError as error:
-        print(f"⬜ {name}: not written yet{f' ({_line(error)})' if str(error) else ''}")
+        print(f"☐ {name}: not written yet{f' ({_line(error)})' if str(error) else ''}")
     except (Exception, SystemExit) as error:
-        print(f"❌ {name}: raised {type(error).__name__}: {_line(error)}")
+        print(f"✗ {name}: raised {type(error).__name__}: {_line(error)}")
     else:
-        print(f"✅ {name}: right. {words}" if right else f"❌ {name}: wrong. {words}")
+        print(f"✓ {name}: right. {words}" if right else f"✗ {name}: wrong. {words}")
 
 
 def compare(mine: object, want: object, tol: float) -> tuple[bool, str]:

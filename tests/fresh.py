@@ -257,8 +257,8 @@ def disagreements(course, name, said, given):
             hidden = any(in_hidden(error) for error in errors)
             for title in re.findall(r'^@assignment.visible\("(.*)"\)', cell.source, re.MULTILINE):
                 line = results.get(title, "")
-                if line.startswith("✅") and not score and not hidden:
+                if line.startswith("✓") and not score and not hidden:
                     lines.append(f"{student}, {title}: passed afresh, {score} in the grader")
-                if line[:1] in ("❌", "⬜") and score:
+                if line[:1] in ("✗", "☐") and score:
                     lines.append(f"{student}, {title}: failed afresh, {score} in the grader")
     return lines

@@ -174,15 +174,15 @@ def test_visible_reports_and_never_raises(capsys, monkeypatch):
 
     text = capsys.readouterr().out
     for line in (
-        "✅ 1 right: passed\n",
-        "❌ 2 wrong: failed\n   it: mine 1",
-        "⬜ 3 open: not written yet\n",
-        "❌ 4 broken: failed\n",
+        "✓ 1 right: passed\n",
+        "✗ 2 wrong: failed\n   it: mine 1",
+        "☐ 3 open: not written yet\n",
+        "✗ 4 broken: failed\n",
     ):
         assert line in text
     assert "ZeroDivisionError" in text
     assignment.run("right")
-    assert capsys.readouterr().out == "✅ 1 right: passed\n"
+    assert capsys.readouterr().out == "✓ 1 right: passed\n"
     assignment.run()
     assert len(capsys.readouterr().out.splitlines()) == 6
 
@@ -221,7 +221,7 @@ def test_attempt_says_what_went_wrong_and_stops_nobody(monkeypatch, capsys, erro
     exec(compile(source, file, "exec"), space)
     assignment.attempt(space["mine"])
     said = capsys.readouterr().out
-    assert said.startswith("❌ nothing to see: failed\n")
+    assert said.startswith("✗ nothing to see: failed\n")
     assert f"your code raised {type(error).__name__}" in said
     assert "in mine, line 2: raise error" in said
 
@@ -237,7 +237,7 @@ def test_attempt_leaves_an_interrupt_alone(monkeypatch):
 
 
 def test_every_line_has_a_word(monkeypatch, capsys):
-    """Where a font has no ✅, ❌ and ⬜, all three are the same empty box."""
+    """Where a font has no ✓, ✗ and ☐, all three are the same empty box."""
     monkeypatch.setattr(board, "strict", False)
 
     def raises(error):
@@ -249,7 +249,7 @@ def test_every_line_has_a_word(monkeypatch, capsys):
         check.expect("a result", what, want=1)
     check.expect("a result", 1, want=2)
     for line in capsys.readouterr().out.splitlines():
-        if line[0] in "✅❌⬜":
+        if line[0] in "✓✗☐":
             assert re.search(r"passed|failed|not written yet|right|wrong|raised", line), line
 
 

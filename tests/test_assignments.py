@@ -505,13 +505,13 @@ def test_release_runs(graded):
     assert (run["errors"], run["stderr"]) == ([], "")
     tests = [c for c in SOURCES[graded.name].cells if assignments.kind(c) == "test"]
     assert len(run["results"]) == len(tests)
-    assert all(line.startswith("⬜") for line in run["results"].values())
+    assert all(line.startswith("☐") for line in run["results"].values())
 
 
 def test_submit_check_agrees_with_the_grader(graded):
     """It runs the visible tests afresh; a point is lost only where they fail, or to hidden ones."""
     said, given = {"mixed": graded.afresh["mixed"]}, graded.course.scores(graded.name)
-    assert {line[0] for line in said["mixed"]["results"].values()} >= {"✅", "❌"}
+    assert {line[0] for line in said["mixed"]["results"].values()} >= {"✓", "✗"}
     assert disagreements(graded.course, graded.name, said, given) == []
 
 

@@ -76,10 +76,10 @@ def last(text):
 def test_all_is_well(capsys):
     result, text = said(notebook(), capsys)
     assert result is True
-    assert "✅ complete: every graded cell is there, once, and answered" in text
-    assert "✅ passed: all 1 visible tests" in text
-    assert "✅ runs from a fresh start" in text
-    assert last(text) == f"✅ READY: hand in the file {NAME}.ipynb."
+    assert "✓ complete: every graded cell is there, once, and answered" in text
+    assert "✓ passed: all 1 visible tests" in text
+    assert "✓ runs from a fresh start" in text
+    assert last(text) == f"✓ READY: hand in the file {NAME}.ipynb."
 
 
 def test_missing_double_and_unanswered_cells(capsys, no_run):
@@ -89,13 +89,13 @@ def test_missing_double_and_unanswered_cells(capsys, no_run):
     ]
     del book.cells[0]
     obstacles, gaps = handin.examine(book, handin.graded_cells()[NAME])
-    assert obstacles[0].startswith("❌ the cell task-twice is missing")
-    assert obstacles[1].startswith("❌ the cell test-twice is there 2 times")
-    assert gaps == ["⬜ explain-why is not answered yet"]
+    assert obstacles[0].startswith("✗ the cell task-twice is missing")
+    assert obstacles[1].startswith("✗ the cell test-twice is there 2 times")
+    assert gaps == ["☐ explain-why is not answered yet"]
     assert len(obstacles) == 2
     result, text = said(book, capsys)
     assert result is False
-    assert last(text).startswith("❌ NOT READY: 2 obstacles above.")
+    assert last(text).startswith("✗ NOT READY: 2 obstacles above.")
 
 
 def test_a_cell_that_became_text():
@@ -103,8 +103,8 @@ def test_a_cell_that_became_text():
     book.cells[0].cell_type, book.cells[2].cell_type = "markdown", "raw"
     obstacles, gaps = handin.examine(book, handin.graded_cells()[NAME])
     assert obstacles == [
-        "❌ the cell task-twice has become markdown: make it code again",
-        "❌ the cell explain-why has become raw: make it markdown again",
+        "✗ the cell task-twice has become markdown: make it code again",
+        "✗ the cell explain-why has become raw: make it markdown again",
     ]
     assert gaps == []
 
@@ -132,19 +132,19 @@ def test_what_goes_wrong_from_a_fresh_start(capsys):
     book.cells.insert(3, new_code_cell("input()", id="asks"))
     result, text = said(book, capsys)
     assert result is False
-    assert "❌ from a fresh start, cell own raises NameError" in text
-    assert "❌ from a fresh start, cell asks raises EOFError" in text
-    assert "❌ 1a twice" in text
+    assert "✗ from a fresh start, cell own raises NameError" in text
+    assert "✗ from a fresh start, cell asks raises EOFError" in text
+    assert "✗ 1a twice" in text
     assert "mine 2, reference 4" in text
-    assert last(text).startswith("❌ NOT READY: 2 obstacles above. Mend, save, and run")
+    assert last(text).startswith("✗ NOT READY: 2 obstacles above. Mend, save, and run")
 
 
 def test_wrong_answers_are_shown_and_no_obstacle(capsys, monkeypatch):
-    monkeypatch.setattr(fresh, "run", lambda *_: ([], ["❌ 1a twice: failed"]))
+    monkeypatch.setattr(fresh, "run", lambda *_: ([], ["✗ 1a twice: failed"]))
     result, text = said(notebook(twice="return x", words=WORDS), capsys)
     assert result is False
     assert last(text) == (
-        "⬜ NOT COMPLETE: 1 cell not answered, 1 test not passed. "
+        "☐ NOT COMPLETE: 1 cell not answered, 1 test not passed. "
         f"If you stop here, hand in the file {NAME}.ipynb."
     )
 
@@ -165,7 +165,7 @@ def test_another_file_name(capsys, no_run):
     result, text = said(notebook(), capsys, file="Copy of it (2).ipynb")
     assert result is True
     assert last(text) == (
-        f"✅ READY: hand in the file {NAME}.ipynb (now it is Copy of it (2).ipynb: rename it)."
+        f"✓ READY: hand in the file {NAME}.ipynb (now it is Copy of it (2).ipynb: rename it)."
     )
 
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_older_than_the_screen(capsys, monkeypatch, no_run, ran, 
         assert "NOT SAVED" not in text
     else:
         assert result is False
-        assert last(text).startswith(f"❌ NOT SAVED: the file does not hold {newer} as you ran it")
+        assert last(text).startswith(f"✗ NOT SAVED: the file does not hold {newer} as you ran it")
 
 
 def test_a_file_from_a_windows_editor(capsys, known, monkeypatch, no_run):
@@ -303,7 +303,7 @@ def test_release_can_be_checked_in_colab(colab, installed, tmp_path):
 
     released = notebooks.ROOT / "assignments" / "a1_total_variation" / "a1_total_variation.ipynb"
     text = output(colab, "-c", IN_COLAB, released, folder=tmp_path, path=[installed])
-    assert "❌" not in text, text
-    assert "⬜ task-psnr is not answered yet" in text
-    assert "⬜ 1a psnr: two greys: not written yet" in text
+    assert "✗" not in text, text
+    assert "☐ task-psnr is not answered yet" in text
+    assert "☐ 1a psnr: two greys: not written yet" in text
     assert os.sep not in text.splitlines()[0]

@@ -65,8 +65,8 @@ def test_the_brick_built_inline_agrees_with_the_package(built):
 def test_the_lessons_own_check_of_the_unet_passes(capsys, z):
     lesson("build-block", "build-unet", "shapes", "agree", z=z)
     printed = capsys.readouterr().out
-    assert "✅" in printed
-    assert "❌" not in printed
+    assert "✓" in printed
+    assert "✗" not in printed
 
 
 def test_the_shapes_go_down_to_the_waist_and_up_again(capsys, z):
@@ -97,7 +97,7 @@ def test_the_loop_draws_and_one_step_by_hand_agrees_with_fit(capsys, z):
     cells = ("build-block", "build-unet", "build-loop", "descent-by-hand")
     names = lesson(*cells, x=x, z=z, WIDTHS=(32,) * 4, STEPS=40)
     assert names["loss"].item() < 0.03 < float(x.var())
-    assert "✅" in capsys.readouterr().out
+    assert "✓" in capsys.readouterr().out
     before, after = names["net"](z), names["by_hand"](z)
     assert (before - after).abs().max() > 0.01, "the step does nothing, so the check says nothing"
 
@@ -206,12 +206,12 @@ def test_two_sets_of_weights_draw_one_picture(drawing, z, capsys):
     other = twin(drawing, order)
     assert torch.allclose(other(z), drawing(z), atol=1e-5)
     assert not torch.allclose(other.up[0][1][0].weight, drawing.up[0][1][0].weight, atol=0.01)
-    assert check_twin(drawing, z, capsys, twin).count("✅") == 2
+    assert check_twin(drawing, z, capsys, twin).count("✓") == 2
 
 
 def test_neither_a_copy_nor_half_an_exchange_passes_for_a_twin(drawing, z, capsys):
-    assert "❌ its weights" in check_twin(drawing, z, capsys, lambda net, order: copy.deepcopy(net))
-    assert "❌ the picture" in check_twin(drawing, z, capsys, reordered_in_part)
+    assert "✗ its weights" in check_twin(drawing, z, capsys, lambda net, order: copy.deepcopy(net))
+    assert "✗ the picture" in check_twin(drawing, z, capsys, reordered_in_part)
 
 
 def test_batchnorm_takes_the_scale_of_a_convolution_away(drawing, z):

@@ -115,7 +115,7 @@ def test_the_parts_of_the_first_loss_add_up_and_are_the_targets_own(reported, ca
     names = {k: v for k, v in reported.items() if k != "__builtins__"}
     lesson_code.run("03", "start-heights", **names)
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert sum("✅" in line for line in lines) == 4
+    assert sum("✓" in line for line in lines) == 4
     for line in lines[::2]:
         means, spread, first_spread, covariance = map(float, line.split(","))
         assert first_spread < 0.15 * (means + spread)
@@ -127,7 +127,7 @@ def test_the_parts_do_not_add_up_without_one(reported, capsys, part):
     names = {k: v for k, v in reported.items() if k != "__builtins__"}
     before, total = lesson_code.source("03", "start-heights").split("total = ")
     exec(f"{before}total = {total.replace(part, '0', 1)}", names)
-    assert "❌" in capsys.readouterr().out
+    assert "✗" in capsys.readouterr().out
 
 
 def test_the_start_says_nothing_about_difficulty(reported):

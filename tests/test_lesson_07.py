@@ -132,7 +132,7 @@ def test_the_standard_deviation_does_not_pass_for_the_median(capsys):
 
     given = {"stop": stop, "sigma": 25 / 255}
     lesson("check-sigma", history=history(), y=Y, **given)
-    assert "❌ a disc" in capsys.readouterr().out
+    assert "✗ a disc" in capsys.readouterr().out
 
 
 def test_the_table_is_complete():

@@ -179,4 +179,4 @@ def test_the_lesson_runs_without_a_classifier_and_says_so():
     texts = {cell.id: printed(cell) for cell in notebook.cells if cell.cell_type == "code"}
     assert "no trained classifier" in texts["classifier"]
     assert 'pip install "dipcourse[classifier]"' in texts["classifier"]
-    assert "❌" not in "".join(texts.values())
+    assert "✗" not in "".join(texts.values())

@@ -290,10 +290,10 @@ def test_the_check_accepts_the_answer_and_no_slip(exercise, capsys):
     names = lesson_code.answer("12", exercise, SIDE=SIDE, y=face())
     exec(lesson_code.source("12", cell), names)
     said = capsys.readouterr().out
-    assert "✅" in said
-    assert "❌" not in said
+    assert "✓" in said
+    assert "✗" not in said
     source = lesson_code.notebooks.answers(lesson_code._read("12"))[exercise]
     assert source.count(right) == 1
     exec(source.replace(right, slip), names)
     exec(lesson_code.source("12", cell), names)
-    assert "❌" in capsys.readouterr().out
+    assert "✗" in capsys.readouterr().out

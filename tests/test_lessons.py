@@ -28,7 +28,7 @@ from tools.execute import execute, printed
 
 LESSONS = notebooks.lessons()
 REMEMBER = f"__import__('runpy').run_path({remembered.__file__!r})['remember']()"
-OPEN, WRONG, RIGHT = "⬜", "❌", "✅"
+OPEN, WRONG, RIGHT = "☐", "✗", "✓"
 PROGRESS = re.compile(r"\r[^\n]*\n?")
 EVER_NEW = re.compile(r"\b[0-9a-f]{32}\b|\b0x[0-9a-f]+|\b\d+(\.\d+)? s\b")  # ids and times
 
@@ -308,9 +308,9 @@ def test_there_are_lessons():
 STUB = "def twice(x):\n    raise NotImplementedError"
 CHECK = """\
 try:
-    print("✅" if twice(2) == 4 else "❌")
+    print("✓" if twice(2) == 4 else "✗")
 except NotImplementedError:
-    print("⬜")"""
+    print("☐")"""
 ANSWER = "<details>\n\n<!-- answer: exercise-a -->\n```python\ndef twice(x):\n    return {}\n```\n"
 
 
@@ -327,8 +327,8 @@ def small(stub=STUB, check=CHECK, answer="2 * x", last="print('end')"):
 
 CASES = {
     "all is well": (small(), None),
-    "a wrong answer": (small(answer="3 * x"), "cell check-a-again: ❌"),
-    "no check": (small(check="pass"), "cell exercise-a: no check says ⬜"),
+    "a wrong answer": (small(answer="3 * x"), "cell check-a-again: ✗"),
+    "no check": (small(check="pass"), "cell exercise-a: no check says ☐"),
     "a cell that raises": (small(last="1 / 0"), "cell last: ZeroDivisionError"),
     "a stub that stops Run All": (small(check="twice(2)"), "cell check-a: NotImplementedError"),
     "a warning": (

@@ -91,7 +91,7 @@ def test_a_title_is_drawn_as_it_stands(figures, text):
     assert not artist.get_parse_math()
     assert picture.alt == f"A picture: {text}."
     assert unescape(re.search(r'aria-label="([^"]*)"', picture.html)[1]) == picture.alt
-    assert unescape(re.search("<figcaption>(.*?)</figcaption>", picture.html)[1]) == text
+    assert unescape(re.search("<figcaption[^>]*>(.*?)</figcaption>", picture.html)[1]) == text
 
 
 def names_and_marks(figure, count):

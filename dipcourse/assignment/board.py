@@ -38,7 +38,7 @@ def visible(name: str) -> Callable[[Callable[[], Result]], Callable[[], Result]]
     >>> @visible("0 addition: small numbers")
     ... def addition():
     ...     near("1 + 1", 1 + 1, 2)
-    ✅ 0 addition: small numbers: passed
+    ✓ 0 addition: small numbers: passed
     """
 
     def decorate(test: Callable[[], Result]) -> Callable[[], Result]:
@@ -110,9 +110,9 @@ def attempt(show: Callable[[], object]) -> None:
     >>> def stub():
     ...     raise NotImplementedError
     >>> attempt(stub)
-    ⬜ nothing to see: not written yet. Write the function above first
+    ☐ nothing to see: not written yet. Write the function above first
     >>> attempt(lambda: 1 / 0)
-    ❌ nothing to see: failed
+    ✗ nothing to see: failed
        your code raised ZeroDivisionError: division by zero
     """
     if strict:
@@ -120,9 +120,9 @@ def attempt(show: Callable[[], object]) -> None:
     try:
         show()
     except NotImplementedError:
-        print("⬜ nothing to see: not written yet. Write the function above first")
+        print("☐ nothing to see: not written yet. Write the function above first")
     except _TROUBLE as error:
-        print(f"❌ nothing to see: failed\n{_hint(error)}")
+        print(f"✗ nothing to see: failed\n{_hint(error)}")
 
 
 def award(what: str, got: object, steps: dict[float, float]) -> float:
@@ -197,11 +197,11 @@ def _report(name: str, test: Callable[[], object], strict: bool = False) -> None
         if strict:
             raise
         if isinstance(error, NotImplementedError):
-            results[name] = f"⬜ {name}: not written yet"
+            results[name] = f"☐ {name}: not written yet"
         else:
-            results[name] = f"❌ {name}: failed\n{_hint(error)}"
+            results[name] = f"✗ {name}: failed\n{_hint(error)}"
     else:
-        results[name] = f"✅ {name}: passed"
+        results[name] = f"✓ {name}: passed"
     print(results[name])
 
 

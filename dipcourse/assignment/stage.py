@@ -43,7 +43,7 @@ def alone(name: str, of: str) -> None:
     >>> @visible("1 psnr: of white and black")
     ... def white_and_black():
     ...     psnr(torch.full((1,), 2.0), torch.zeros(1))
-    ❌ 1 psnr: of white and black: failed
+    ✗ 1 psnr: of white and black: failed
        your function changes its argument a: work on a copy
     """
     global under_test, stand_ins

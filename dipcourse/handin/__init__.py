@@ -55,7 +55,7 @@ def submit_check(name: str, path: str | Path | None = None, seconds: float = 600
     obstacles, gaps = examine(notebook, known[name])
     print(*obstacles, *gaps, sep="\n", end="\n" if obstacles or gaps else "")
     if not obstacles and not gaps:
-        print("✅ complete: every graded cell is there, once, and answered")
+        print("✓ complete: every graded cell is there, once, and answered")
     errors, failed = fresh.run(notebook, seconds)
     if obstacles or errors:
         found = _count(len(obstacles + errors), "obstacle")
@@ -100,13 +100,13 @@ def examine(notebook: dict, wanted: dict[str, dict[str, str]]) -> tuple[list[str
         cells = found.get(name, [])
         kind = "markdown" if what["kind"] == "answer" else "code"
         if not cells:
-            obstacles.append(f"❌ the cell {name} is missing: take it from the released notebook")
+            obstacles.append(f"✗ the cell {name} is missing: take it from the released notebook")
         elif len(cells) > 1:
-            obstacles.append(f"❌ the cell {name} is there {len(cells)} times: keep one")
+            obstacles.append(f"✗ the cell {name} is there {len(cells)} times: keep one")
         elif (came := cells[0].get("cell_type")) != kind:
-            obstacles.append(f"❌ the cell {name} has become {came}: make it {kind} again")
+            obstacles.append(f"✗ the cell {name} has become {came}: make it {kind} again")
         elif what["kind"] != "test" and _is_stub(cells[0], what["stub"]):
-            gaps.append(f"⬜ {name} is not answered yet")
+            gaps.append(f"☐ {name} is not answered yet")
     return obstacles, gaps
 
 
@@ -116,10 +116,10 @@ def _is_stub(cell: dict, stub: str) -> bool:
 
 def _verdict(words: str) -> bool:
     """Print the last line, and return whether all is well."""
-    marks = {"READY": "✅", "NOT COMPLETE": "⬜"}
-    mark = marks.get(words.split(":")[0], "❌")
+    marks = {"READY": "✓", "NOT COMPLETE": "☐"}
+    mark = marks.get(words.split(":")[0], "✗")
     print(f"\n{mark} {words}")
-    return mark == "✅"
+    return mark == "✓"
 
 
 def _count(number: int, noun: str) -> str:

@@ -45,14 +45,14 @@ def run(notebook: dict, seconds: float) -> tuple[list[str], list[str]]:
                 text=True,
             )
         except subprocess.TimeoutExpired:
-            errors = [f"❌ from a fresh start it takes more than {seconds} s"]
+            errors = [f"✗ from a fresh start it takes more than {seconds} s"]
         else:
             errors, results = _read(answer, done)
-    failed = [line for line in results if not line.startswith("✅")]
+    failed = [line for line in results if not line.startswith("✓")]
     if results and not failed:
-        print(f"✅ passed: all {len(results)} visible tests")
+        print(f"✓ passed: all {len(results)} visible tests")
     if not errors:
-        print(f"✅ runs from a fresh start, in {time.perf_counter() - start:.0f} s")
+        print(f"✓ runs from a fresh start, in {time.perf_counter() - start:.0f} s")
     print(*errors, *failed, sep="\n", end="\n" if errors or failed else "")
     return errors, failed
 
@@ -72,9 +72,7 @@ def _read(answer: Path, process: subprocess.CompletedProcess[str]) -> tuple[list
     """What the new process says: errors, and the line of each visible test."""
     if not answer.exists():
         words = process.stderr.strip()[-300:]
-        return [f"❌ the run from a fresh start ended early: {words}"], []
+        return [f"✗ the run from a fresh start ended early: {words}"], []
     said = json.loads(answer.read_text(encoding="utf-8"))
-    errors = [
-        f"❌ from a fresh start, cell {name} raises {error}" for name, error in said["errors"]
-    ]
+    errors = [f"✗ from a fresh start, cell {name} raises {error}" for name, error in said["errors"]]
     return errors, list(said["results"].values())

@@ -73,8 +73,8 @@ def _figure(panel: Panel, enlarged: Panel | None, width: int) -> str:
     if enlarged is not None:
         space = f"margin-top:{GAP // 2}px"
         images += f'<div style="{space}">{_image(enlarged, f"{alt}, enlarged", width)}</div>'
-    style = f"margin:0;max-width:{width}px"
-    return f'<figure style="{style}">{images}<figcaption>{words}</figcaption></figure>'
+    text = f'<figcaption style="margin-top:2px">{words}</figcaption>'
+    return f'<figure style="margin:0;max-width:{width}px">{images}{text}</figure>'
 
 
 def _image(panel: Panel, alt: str, width: int) -> str:
