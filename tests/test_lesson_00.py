@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import dipcourse
-from dipcourse import baselines, degrade, images, live, metrics, presets
-from tools import lesson_code
+from dipcourse import baselines, degrade, images, live, metrics, presets, show
+from tools import lesson_code, notebooks
 
 SIGMA = 25 / 255
 
@@ -91,3 +91,20 @@ def test_the_network_sees_nothing_of_what_is_under_the_pen(monkeypatch):
     first = heal["healed"].final
     heal["x"] = torch.where(mask == 1, x, torch.rand(x.shape))
     assert torch.equal(heal["heal"](mask).final, first)
+
+
+def test_what_pytorch_is_needed_is_shown_and_found():
+    """The readme promises that no PyTorch is asked for; lesson 01 sends its readers here, too."""
+    names = lesson_code.run("00", "pytorch-tensor", "pytorch-fit")
+    assert names["difference"].shape == (1, 3, 2, 4)
+    assert names["guess"].item() == pytest.approx(3, abs=0.1)
+    heading = "If you have never seen PyTorch"
+    assert f"## {heading}\n" in lesson_code.source("00", "pytorch")
+    assert heading in lesson_code.source("01", "title")
+    assert "No PyTorch: the lines" in (notebooks.ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_figure_marks_no_step_of_the_readers():
+    alt = show.reference("00_curves", display=False).alt
+    assert "best step" in alt
+    assert "my step" not in alt

@@ -1,6 +1,7 @@
 """Figures: what they show, what they say, and that a notebook shows them once."""
 
 import io
+import itertools
 import re
 import sys
 from functools import cache
@@ -12,6 +13,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 from traitlets.config import Config
 
@@ -376,11 +378,12 @@ def test_curves_differ_by_more_than_colour(figures):
     lines = axes.lines[:3]
     assert len({line.get_marker() for line in lines}) == 3
     assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == ["loss", "PSNR (needs the clean image)", "other"]
+    names, marks = axes.texts[:3], axes.texts[3:]
+    assert [text.get_text() for text in names] == ["loss", "PSNR\n(needs the clean image)", "other"]
+    assert len({text.get_color() for text in names}) == 3
     assert axes.get_yscale() == "log"
     assert [line.get_xdata()[0] for line in axes.lines[3:]] == [40, 90]
-    assert [text.get_text() for text in axes.texts] == ["stopped: 40", "best: 90"]
+    assert [text.get_text() for text in marks] == ["stopped: 40", "best: 90"]
     assert picture.alt == (
         "A fit, line chart over step. loss: from 1 at 0 to 0.001 at 99; "
         "PSNR (needs the clean image): from 2 at 0 to 1 at 99; other: from 1 at 0 to 3 at 99; "
@@ -388,10 +391,72 @@ def test_curves_differ_by_more_than_colour(figures):
     )
 
 
-def test_marks_side_by_side_can_be_read(figures):
-    show.curves({"loss": np.geomspace(1, 1e-3, 100)}, mark={"stopped": 40, "best": 42})
-    first, second = (text.get_window_extent() for text in figures[0].axes[0].texts)
-    assert not first.overlaps(second)
+def boxes_of(texts):
+    """Where texts stand, without the thin lines that lead to them."""
+    return [Text.get_window_extent(text) for text in texts]
+
+
+def touching(boxes):
+    return [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+
+
+def test_marks_stand_above_the_axes_below_the_title_and_apart(figures):
+    mark = {"first": 0, "stopped": 40, "best": 42, "late": 43, "last": 99}
+    show.curves({"loss": np.geomspace(1, 1e-3, 100)}, mark=mark, title="A fit")
+    figures[0].draw_without_rendering()
+    axes = figures[0].axes[0]
+    boxes = boxes_of(axes.texts)
+    assert len(boxes) == len(mark)
+    assert touching(boxes) == []
+    assert all(box.y0 > axes.bbox.y1 for box in boxes)
+    title = axes._left_title.get_window_extent()
+    assert max(box.y1 for box in boxes) <= title.y0
+    assert title.y1 <= figures[0].bbox.y1
+    for line, box in zip(axes.lines[1:], boxes, strict=True):  # a line reaches its text
+        assert line.get_window_extent().y1 == pytest.approx(box.y0, abs=1)
+
+
+def test_up_to_three_curves_are_named_where_they_end(figures):
+    x = np.arange(50)
+    show.curves({"low": x * 1.0, "high": x * 1.02, "falling": 50.0 - x})
+    figures[0].draw_without_rendering()
+    axes = figures[0].axes[0]
+    assert axes.get_legend() is None
+    assert not figures[0].legends
+    boxes = boxes_of(axes.texts)
+    assert touching(boxes) == []
+    assert all(axes.bbox.x1 < box.x0 and box.x1 <= figures[0].bbox.x1 for box in boxes)
+    low, high, falling = boxes
+    assert falling.y0 < low.y0 < high.y0  # in the order of the ends
+    assert axes.transData.transform((49, 1))[1] == pytest.approx(
+        falling.y0 + falling.height / 2, abs=2
+    )
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [{letter: [1, 2, 3] for letter in "abcd"}, {"long": [1, 2, 3, 4, 5, 6], "short": [1, 2, 3]}],
+    ids=["four", "one that ends early"],
+)
+def test_other_curves_have_a_legend_that_covers_none(figures, curves):
+    show.curves(curves)
+    figures[0].draw_without_rendering()
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == list(curves)
+    assert legend.get_window_extent().x0 > figures[0].axes[0].bbox.x1
+
+
+@pytest.mark.parametrize("log", ["", "x"])
+def test_an_axis_starts_and_ends_where_the_data_do(figures, log):
+    show.curves({"loss": ([20, 200, 400], [3, 2, 1])}, log=log)
+    assert figures[0].axes[0].get_xlim() == pytest.approx((20, 400))
+
+
+def test_a_point_that_a_scale_lacks_is_left_out(figures):
+    """Markers are drawn beyond the axes, so such a point must not be."""
+    show.curves({"loss": ([0, 1, 2, 3], [1, 2, 0, 4])}, log="xy")
+    drawn = figures[0].axes[0].lines[0].get_ydata()
+    assert np.isnan(drawn).tolist() == [True, False, True, False]
 
 
 def test_curves_with_gaps_and_many_labels(figures):

@@ -94,8 +94,16 @@ def test_a_title_is_drawn_as_it_stands(figures, text):
     assert unescape(re.search("<figcaption[^>]*>(.*?)</figcaption>", picture.html)[1]) == text
 
 
+def names_and_marks(figure, count):
+    """The texts of a chart: the names of so many curves, and the marks."""
+    texts = figure.axes[0].texts
+    if figure.legends:
+        return figure.legends[0].get_texts(), texts
+    return texts[:count], texts[count:]
+
+
 @pytest.mark.parametrize("text", ODD)
-@pytest.mark.parametrize("count", [2, 6])  # a legend inside and one outside
+@pytest.mark.parametrize("count", [2, 6])  # names at the ends, and a legend
 def test_words_of_a_chart_are_drawn_as_they_stand(figures, text, count):
     more = {str(number): [3, 2, 1] for number in range(count - 1)}
     show.curves(
@@ -107,12 +115,12 @@ def test_words_of_a_chart_are_drawn_as_they_stand(figures, text, count):
         mark={text: 1},
     )
     axes = figures[0].axes[0]
-    (legend,) = figures[0].legends or [axes.get_legend()]
-    assert [t.get_text() for t in legend.get_texts()] == [f"{text} (needs the clean image)", *more]
+    names, (mark,) = names_and_marks(figures[0], count)
+    assert [t.get_text() for t in names] == [f"{text}\n(needs the clean image)", *more]
     title = axes.get_title(loc="left")
     assert title == axes.get_xlabel() == axes.get_ylabel() == text
-    assert [t.get_text() for t in axes.texts] == [f"{text}: 1"]
-    artists = [*legend.get_texts(), *axes.texts, axes.xaxis.label, axes.yaxis.label]
+    assert mark.get_text() == f"{text}: 1"
+    artists = [*names, mark, axes.xaxis.label, axes.yaxis.label]
     assert not any(artist.get_parse_math() for artist in artists)
 
 
@@ -237,9 +245,8 @@ def test_long_words_of_a_chart_stay_inside(figures, count):
     show.curves(curves, title=long, xlabel=long, ylabel=long, mark={long: 1})
     (figure,) = figures
     axes = figure.axes[0]
-    artists = [axes.xaxis.label, axes.yaxis.label, *axes.texts]
-    (legend,) = figure.legends or [axes.get_legend()]
-    for artist in [*artists, *legend.get_texts(), axes._left_title]:
+    names, marks = names_and_marks(figure, count)
+    for artist in [axes.xaxis.label, axes.yaxis.label, *names, *marks, axes._left_title]:
         box = artist.get_window_extent()
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.x1

@@ -1,4 +1,4 @@
-"""Figures of stored tables, images/NN_name.png: `python -m tools.measured figures 05_seeds`."""
+"""Reference figures, images/NN_name.png: `python -m tools.measured figures 05_seeds`."""
 
 import argparse
 import io
@@ -13,7 +13,10 @@ _registered = {}
 
 
 def figure(name):
-    """Register the decorated function, which returns a Matplotlib figure and its alt text."""
+    """Register the decorated function.
+
+    It returns a Picture, or a figure of Matplotlib and its alt text.
+    """
     names.check(name, _registered)
 
     def register(draw):
@@ -31,7 +34,11 @@ def registered():
 
 def save(name, folder=FOLDER):
     """Draw a figure and keep it; its alt text becomes the file's Description."""
-    drawing, alt = _registered[name]()
+    made = _registered[name]()
+    if isinstance(made, show.Picture):
+        made.save(folder / f"{name}.png")
+        return
+    drawing, alt = made
     file = io.BytesIO()
     drawing.savefig(file, format="png", dpi=drawing.dpi, metadata={"Description": alt})
     show.Picture.stored(file.getvalue()).save(folder / f"{name}.png")

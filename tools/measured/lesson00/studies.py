@@ -1,8 +1,16 @@
-"""The recording of lesson 00: `python -m tools.measured record 00_overfit`."""
+"""What lesson 00 shows without a fit of the reader's own.
 
+python -m tools.measured record 00_overfit             the recording
+python -m tools.measured figures 00_curves 00_frames    the reference figures
+"""
+
+from functools import cache
+
+import numpy as np
 import torch
 
-from dipcourse import degrade, fit, images
+from dipcourse import degrade, fit, images, metrics, presets, show
+from tools.measured.figures import figure
 from tools.measured.recordings import recording
 
 SIGMA = 25 / 255
@@ -20,3 +28,36 @@ def overfit(preset):
     _, y = pictures(preset.size, seed=0)
     net, z = preset.make(seed=0)
     return fit.fit(net, z, y, degrade.Identity(), **preset.fit, frames=30)
+
+
+@cache
+def run():
+    """The lesson's fit with the frames that the lesson keeps, and its clean photo."""
+    preset = presets.get("overfit", "laptop")
+    x, y = pictures(preset.size, seed=0)
+    net, z = preset.make(seed=0)
+    return fit.fit(net, z, y, degrade.Identity(), **preset.fit), x
+
+
+@figure("00_curves")
+def draw_curves():
+    """The lesson's curves; of the marks only the best step, since the reader's is not known."""
+    history, x = run()
+    single = [metrics.psnr(history.frame(i), x) for i in range(len(history))]
+    average = [metrics.psnr(history.frame(i, mean=True), x) for i in range(len(history))]
+    first = history.nearest(20)
+    shown = history.steps[first:]
+    return show.curves(
+        {"single frame": (shown, single[first:]), "running mean": (shown, average[first:])},
+        oracle=("single frame", "running mean"),
+        ylabel="PSNR in dB",
+        mark={"best step": history.steps[np.argmax(single)]},
+        display=False,
+    )
+
+
+@figure("00_frames")
+def draw_frames():
+    """Four frames of the lesson's fit."""
+    history, x = run()
+    return show.strip(history, reference=x, count=4, display=False)
