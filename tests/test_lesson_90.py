@@ -1,5 +1,6 @@
 """The live demo: every minute works alone, live or recorded, and the recordings show the point."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,6 +62,23 @@ def test_nothing_starts_by_itself(capsys):
     panels = [names[name] for name in ("healing", "denoising", "copying")]
     assert [panel.k for panel in panels] == [0, 0, 0]
     assert "so this is a recording" in capsys.readouterr().out
+
+
+def test_the_fits_are_on_a_stage_and_y_stays_beside_them():
+    names = run("heal", "noise", "copy-noise", names=prepared())
+    for name in ("healing", "denoising", "copying"):
+        panel = names[name]
+        panel.step()
+        titles = re.findall(r"<figcaption>(.*?)</figcaption>", panel.html)
+        assert titles == ["y: what the fit gets", "output"]
+        assert panel.html.count("<img alt=") == panel.html.count('width="400"') == 2
+
+
+def test_a_presenter_is_told_how_to_enlarge_and_how_to_show_the_code():
+    first = notebooks.read(PATH).cells[1]
+    assert first.id == "presenter"
+    for words in ("zoom", "Presentation Mode", "Expand All Code", "Colab"):
+        assert words in first.source
 
 
 def test_measuring_the_machine_leaves_the_network_as_it_was(monkeypatch):

@@ -8,12 +8,13 @@ import signal
 import threading
 from html import escape
 
+import ipywidgets as widgets
 import numpy as np
 import pytest
 import torch
 
 from dipcourse import degrade, fit, live, metrics, nets, player
-from dipcourse._html.chart import Chart, ticks
+from dipcourse._html.chart import FONT, Chart, ticks
 from dipcourse._palette import stroke
 from dipcourse.fit import machine
 from dipcourse.live import fitting, sight
@@ -117,7 +118,7 @@ def test_pixels_have_no_jitter():
     assert panel.k == 1
 
 
-# ---- start, pause, one step, stop, restart
+# ---- run, pause, one step, start over
 
 
 def test_pause_and_one_step():
@@ -141,15 +142,80 @@ def test_pause_and_one_step():
     assert panel.history.steps[-1] == 5
 
 
-def test_stop_button_sends_zero():
+def test_a_stop_button_that_a_page_does_not_hide_pauses():
     for order in (1, -1):  # both front ends send two traits, together or one after the other
         panel = make()
         tick(panel, 2)
         for name, value in [("value", 0), (panel._playing, False)][::order]:
             setattr(panel.play, name, value)
         assert panel.k == 2
-        assert "stopped" in panel.html
+        assert "paused" in panel.html
         assert not is_playing(panel)
+
+
+def words_of_buttons(panel):
+    row = next(child for child in panel._box.children if isinstance(child, widgets.HBox))
+    return [child.description for child in row.children if isinstance(child, widgets.Button)]
+
+
+def test_one_button_runs_and_pauses_and_one_starts_over():
+    """Of the Play widget one button is left: that the page hides ■ is seen in test_front_ends."""
+    assert words_of_buttons(make()) == ["One step", "Start over"]
+    assert words_of_buttons(make(stage=True)) == ["Start over"]
+
+
+@pytest.mark.parametrize("stage", [False, True])
+def test_y_stays_beside_the_output_from_start_to_end(stage):
+    panel = make(steps=3, stage=stage)
+    given = sources(panel)[0]
+    assert sources(panel) == [given]
+    for made in (1, 2, 3):
+        tick(panel)
+        assert panel.k == made
+        assert sources(panel)[0] == given
+        assert len(sources(panel)) == (2 if stage else 3)
+    assert "finished" in panel.html
+    panel.restart()
+    assert sources(panel) == [given]
+
+
+def sources(panel):
+    return re.findall(r'<img [^>]*src="([^"]*)"', panel.html)
+
+
+def test_a_panel_speaks_to_people_not_to_programmers():
+    panel = make(steps=3)
+    said = [panel.html]
+    tick(panel, 2)
+    panel.pause()
+    said.append(panel.html)
+    tick(panel)
+    said.append(panel.html)
+    for html in said:
+        assert ".history" not in html
+    assert ["ready" in said[0], "paused" in said[1], "finished" in said[2]] == [True] * 3
+
+
+def test_a_stage_shows_large_pictures_and_large_words():
+    mask = degrade.hole_mask(SIZE, SIZE, 4, 4, 8, 8)
+    panel = make(operator=degrade.Mask(mask), reference=photo(), stage=True)
+    tick(panel, 2)
+    assert panel.html.count("<img") == panel.html.count('width="400" height="400"') == 2
+    assert "font-size:18pt" in panel.html
+    assert "running mean" not in panel.html
+    assert "PSNR in dB (needs the clean image)" in panel.html
+    in_box = panel._box.children
+    assert not set(panel.sliders.values()) & set(in_box)
+    assert set(make().sliders) == set(panel.sliders)  # they act, if a program moves them
+
+
+def test_the_words_of_a_chart_on_a_stage_are_as_large_as_the_others():
+    points = 3 / 4  # of a CSS pixel
+    for look, least in ((sight.STAGE, 18), (sight.PLAIN, 10)):
+        html = sight.view("step 2", {}, [1.0, 0.5], look=look)
+        wide = int(re.search(r'viewBox="0 0 (\d+)', html)[1])
+        shown = int(re.search(r"max-width:(\d+)px", html)[1])
+        assert FONT * shown / wide * points >= least - 0.1
 
 
 def test_restart_is_the_same_fit_again():
@@ -254,7 +320,7 @@ def test_an_error_is_shown_until_it_is_mended():
     assert "RuntimeError: no &lt;prior&gt; today" in panel.html
     assert "at step 2" in panel.html
     assert not is_playing(panel)
-    panel.play.value = 0  # the stop button does not hide it
+    panel.play.value = 0  # a pause does not hide it
     assert 'role="alert"' in panel.html
     assert len(panel.history.loss) == 2
     broken.clear()
@@ -401,9 +467,9 @@ def test_another_thread_hands_its_ticks_over():
         await settle()
         assert panel.k == 3
         before = 3
-        page(lambda: setattr(panel.play, "value", 0))
+        page(panel.pause)
         await asyncio.sleep(0.05)
-        assert "stopped" in panel.html
+        assert "paused" in panel.html
 
     asyncio.run(kernel())
     assert places == [True] * 3
@@ -462,6 +528,17 @@ def test_a_chart_leaves_gaps():
     empty = Chart("loss", [1], [[math.nan]]).svg()
     assert curves(empty) == [""]
     assert "nothing to draw" in empty
+
+
+def test_no_number_of_an_axis_is_cut_off():
+    svg = Chart("loss", [1, 2], [[0.01, 0.0125]], log=True).svg()
+    marks = ticks(0.01, 0.0125, log=True)
+    assert max(len(str(mark)) for mark in marks) >= 6
+    left = float(re.search(r'data-left="(\d+)"', svg)[1])
+    for mark in marks:
+        place = re.search(rf'<text x="([^"]*)" y="[^"]*" text-anchor="end" [^>]*>{mark}<', svg)
+        assert float(place[1]) < left
+        assert float(place[1]) >= len(str(mark)) * FONT * 0.6  # a digit is at most so wide
 
 
 def test_a_chart_of_two_curves_has_a_legend():

@@ -288,6 +288,35 @@ def test_strip_keeps_ids_and_metadata_of_colab():
     assert notebook.metadata == notebooks.METADATA
 
 
+DEMO = notebooks.LESSONS / "90_live_demo.ipynb"
+
+
+def test_the_demo_alone_is_folded_and_all_of_its_code():
+    for path in notebooks.lessons():
+        folds = [c.metadata for c in notebooks.read(path).cells if c.metadata.get("jupyter")]
+        code = [c for c in notebooks.read(path).cells if c.cell_type == "code"]
+        assert len(folds) == (len(code) if path == DEMO else 0), path.name
+
+
+def test_strip_folds_the_demo_and_unfolds_the_others():
+    for name, metadata in ((DEMO.name, notebooks.FOLDED), ("00_start_here.ipynb", {})):
+        notebook = good()
+        mark("test-twice", jupyter={"source_hidden": True})(notebook)
+        notebooks.strip(notebook, name)
+        assert cell(notebook, "test-twice").metadata == metadata
+        assert cell(notebook, "ask").metadata == {}
+
+
+def test_a_cell_of_the_demo_that_is_not_folded_is_found():
+    notebook = notebooks.read(DEMO)
+    assert "hidden" not in {finding.rule for finding in notebooks.check(notebook, DEMO)}
+    cell(notebook, "heal").metadata = nbformat.from_dict({})
+    found = [f.cell for f in notebooks.check(notebook, DEMO) if f.rule == "hidden"]
+    assert found == ["heal"]
+    cell(notebook, "minute-1").metadata.collapsed = True  # text is never hidden
+    assert "minute-1" in {f.cell for f in notebooks.check(notebook, DEMO) if f.rule == "hidden"}
+
+
 def test_badge_and_setup_are_written_once(monkeypatch):
     notebook = good("00_a.ipynb")
     once = notebooks.written(notebook)

@@ -93,7 +93,7 @@ class Server:
 
 class JupyterLab(Server):
     PAGE, CELL, SLIDER = "lab/tree", ".jp-Cell", "[role=slider]"
-    PLAY, PAUSE, STOP = 0, 0, 1  # places of the buttons of a Play widget
+    PLAY, PAUSE = 0, 0  # places of the buttons of a Play widget
     OPTIONS = (
         "--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
@@ -129,7 +129,7 @@ class ClassicNotebook(Server):
     """Notebook 6 with ipywidgets 7.7.1: the widgets that Colab has."""
 
     PAGE, CELL, SLIDER = "notebooks", ".cell", ".ui-slider-handle"
-    PLAY, PAUSE, STOP = 0, 1, 2
+    PLAY, PAUSE = 0, 1
     OPTIONS = (
         "--port={port}",
         "--ip=127.0.0.1",

@@ -11,7 +11,8 @@ from dipcourse._palette import stroke
 FONT = 14  # all lengths are CSS pixels of a chart that is shown at its own width
 LEFT, RIGHT, BOTTOM = 52, 12, 28  # between the edges of the chart and its axes
 ROW = 20  # of words above the axes
-INTERVALS = 6  # between the marks of an axis, at most
+DIGIT = 0.6  # width of a digit, as a part of the font size, at most
+INTERVALS = 6  # between the marks of an axis, at most, unless a chart says otherwise
 DASHES = "none", "6 4"
 
 Values = Sequence[float] | np.ndarray
@@ -31,6 +32,7 @@ class Chart:
         kinds: what to call two curves in the legend.
         log: a logarithmic y axis.
         width, height: of the chart.
+        intervals: between the marks of an axis, at most; fewer in a small chart.
 
     >>> Chart("loss", [0, 1, 2], [[3, 2, 1]]).svg()[:4]
     '<svg'
@@ -46,9 +48,10 @@ class Chart:
         log: bool = False,
         width: int = 420,
         height: int = 290,
+        intervals: int = INTERVALS,
     ) -> None:
         self.name, self.kinds, self.log = name, kinds, log
-        self.width, self.height = width, height
+        self.width, self.height, self.intervals = width, height, intervals
         self.steps = np.asarray(steps, dtype=float)
         self.lines = [self._drawable(line) for line in lines]
         self.right, self.bottom = width - RIGHT, height - BOTTOM
@@ -58,15 +61,17 @@ class Chart:
         drawn = drawn[np.isfinite(drawn)]
         self.span = (float(drawn.min()), float(drawn.max())) if drawn.size else None
         self.low, self.high = _widened(self.span or (1.0, 1.0), log)
+        longest = max((len(_number(mark)) for mark in ticks(self.low, self.high, log)), default=0)
+        self.left = max(LEFT, math.ceil(longest * FONT * DIGIT) + 10)  # no number is cut off
 
     def svg(self) -> str:
         """The chart as HTML."""
-        places = {name: getattr(self, name) for name in ("right", "top", "bottom", "last")}
+        places = {name: getattr(self, name) for name in ("left", "right", "top", "bottom", "last")}
         data = " ".join(f'data-{name}="{place}"' for name, place in places.items())
         axes = f"<g>{self._values()}{self._foot()}</g>"
         return (
             f'<svg viewBox="0 0 {self.width} {self.height}" width="100%" role="img" '
-            f'aria-label="{escape(self._about())}" data-left="{LEFT}" {data} '
+            f'aria-label="{escape(self._about())}" {data} '
             f'style="display:block;font:{FONT}px system-ui,sans-serif">'
             f"{_text(4, ROW - 6, self.name)}{axes}"
             f"{''.join(map(self._curve, range(len(self.lines))))}</svg>"
@@ -81,7 +86,7 @@ class Chart:
         return np.where(np.isfinite(y) & ((y > 0) | (not self.log)), y, np.nan)
 
     def _across(self, steps: np.ndarray) -> np.ndarray:
-        return LEFT + (self.right - LEFT) * steps / self.last
+        return self.left + (self.right - self.left) * steps / self.last
 
     def _down(self, y: np.ndarray) -> np.ndarray:
         scale = np.log if self.log else np.asarray
@@ -98,23 +103,23 @@ class Chart:
         """Lines across the chart, and the values that they stand for."""
         marks = ticks(self.low, self.high, self.log)
         down = self._down(np.array(marks)).round(1)
-        grid = "".join(f"M{LEFT} {y:g}H{self.right}" for y in down)
+        grid = "".join(f"M{self.left} {y:g}H{self.right}" for y in down)
         words = (
-            _text(LEFT - 6, y + 5, _number(mark), "end")
+            _text(self.left - 6, y + 5, _number(mark), "end")
             for y, mark in zip(down, marks, strict=True)
         )
         return f'<path d="{grid}" stroke="currentColor" stroke-opacity="0.2"/>{"".join(words)}'
 
     def _foot(self) -> str:
         """The axis of the steps."""
-        marks = [k for k in ticks(0, self.last) if k == int(k)]
+        marks = [k for k in ticks(0, self.last, intervals=self.intervals) if k == int(k)]
         across, below = self._across(np.array(marks)).round(1), self.bottom + ROW - 1
         feet = "".join(f"M{x:g} {self.bottom}v5" for x in across)
-        words = [_text(LEFT - 13, below, "step", "end")]
+        words = [_text(self.left - 13, below, "step", "end")]
         for x, mark in zip(across, marks, strict=True):
-            half = len(_number(mark)) * FONT * 0.3
+            half = len(_number(mark)) * FONT * DIGIT / 2
             words.append(_text(min(x, self.width - half), below, _number(mark), "middle"))
-        line = f"M{LEFT} {self.bottom}H{self.right}{feet}"
+        line = f"M{self.left} {self.bottom}H{self.right}{feet}"
         return f'<path d="{line}" fill="none" stroke="currentColor"/>{"".join(words)}'
 
     def _curve(self, number: int) -> str:
@@ -124,11 +129,11 @@ class Chart:
         curve = f'<path data-curve="{number}" d="{path}" {look}/>'
         if len(self.lines) == 1:
             return curve
-        x, y = LEFT + 150 * number, 2 * ROW - 6
+        x, y = self.left + 150 * number, 2 * ROW - 6
         return f'{curve}<path d="M{x} {y - 5}h28" {look}/>{_text(x + 34, y, self.kinds[number])}'
 
 
-def ticks(low: float, high: float, log: bool = False) -> list[float]:
+def ticks(low: float, high: float, log: bool = False, intervals: int = INTERVALS) -> list[float]:
     """Marks of an axis: round numbers, or 1, 2 and 5 times powers of ten on a logarithmic one.
 
     >>> ticks(0, 40), ticks(0.02, 3, log=True)
@@ -140,8 +145,8 @@ def ticks(low: float, high: float, log: bool = False) -> list[float]:
         powers = range(first, last + 1, math.ceil((last - first) / 8))
         found = [float(f"{factor}e{power}") for power in powers for factor in factors]
     else:
-        power = 10.0 ** math.floor(math.log10((high - low) / INTERVALS))
-        units = (f * power for f in (1, 2, 5) if (high - low) / (f * power) <= INTERVALS)
+        power = 10.0 ** math.floor(math.log10((high - low) / intervals))
+        units = (f * power for f in (1, 2, 5) if (high - low) / (f * power) <= intervals)
         unit = next(units, 10 * power)
         first, last = math.ceil(low / unit), math.floor(high / unit)
         found = [float(f"{k * unit:.6g}") for k in range(first, last + 1)]

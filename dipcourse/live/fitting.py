@@ -1,4 +1,4 @@
-"""A fit that is steered while it runs: start, pause, one step, stop, restart, and two sliders.
+"""A fit that is steered while it runs: run and pause, one step, start over, and two sliders.
 
 There is no thread. The Play button in the page ticks five times a second; at each tick the kernel
 makes as many steps as it can in a moment and draws. No page, no tick: closing it stops the fit.
@@ -22,11 +22,29 @@ from dipcourse._palette import ORACLE
 from dipcourse.fit import FitDiverged, Stepper, frame_steps
 from dipcourse.history import History
 from dipcourse.live.base import PAUSE, LivePanel, error_text
-from dipcourse.live.sight import view
+from dipcourse.live.sight import PLAIN, STAGE, view
 
 INTERVAL = 200  # milliseconds from tick to tick
 BUDGET = 0.15  # seconds of steps at a tick; the rest is for drawing
+READY = "ready: ▶ runs it"
 STOPPED = "stopped by the kernel's stop button"
+# A Play widget has ▶ ❚❚ ■ in ipywidgets 7, of which ▶ or ❚❚ is of use, and ▶ ■ in ipywidgets 8,
+# where ▶ becomes ❚❚. One button is left: ■ would go on at the next ▶, which nobody expects.
+STYLE = """<style>
+.dipcourse-fit .widget-play { width: auto; }
+.dipcourse-fit .widget-play button { min-width: 6em; }
+.dipcourse-fit .widget-play button:nth-last-child(2),
+.dipcourse-fit .widget-play button.mod-active,
+.dipcourse-fit .widget-play button:disabled { display: none; }
+.dipcourse-fit .fa-play::after { content: "Run"; }
+.dipcourse-fit .fa-pause::after { content: "Pause"; }
+.dipcourse-fit .widget-play i::after {
+    margin-left: 0.5em; font-family: system-ui, sans-serif; font-weight: normal;
+}
+.dipcourse-stage button.jupyter-button {
+    width: auto; height: auto; font-size: 18pt; line-height: 1.6; padding: 0 0.8em;
+}
+</style>"""
 
 _panels: "weakref.WeakSet[FitPanel]" = weakref.WeakSet()
 
@@ -54,6 +72,7 @@ class FitPanel(LivePanel):
         lr: float,
         jitter: float,
         frames: int,
+        stage: bool,
         **settings: Any,
     ) -> None:
         _require_reference(reference, operator, y)
@@ -63,6 +82,7 @@ class FitPanel(LivePanel):
         self._make = partial(Stepper, net, z, y, operator, frames=len(self._keep), **settings)
         self._y, self._reference, self._hidden = y, reference, _hidden(operator)
         self._limit = steps
+        self._stage = stage
         self._busy = self._late = False
         self.sliders = {"lr": _lr_slider(lr)}
         if z is not None:
@@ -71,20 +91,23 @@ class FitPanel(LivePanel):
             raise ValueError(f"jitter={jitter} needs an input z to be added to; with pixels use 0")
         self.play = widgets.Play(min=0, max=10**6, interval=INTERVAL, show_repeat=False)
         self._playing = "playing" if self.play.has_trait("playing") else "_playing"  # ipywidgets 7
-        buttons = {"One step": self.step, "Restart": self.restart}
+        one_step = self._button("One step", self.step)
+        start_over = self._button("Start over", self.restart)
+        buttons = [self.play, one_step, start_over]
+        controls = list(self.sliders.values())
+        if stage:
+            buttons, controls = [self.play, start_over], []
+        row = widgets.HBox(buttons, layout={"flex_flow": "row wrap"})
         super().__init__(
-            [
-                widgets.HBox(
-                    [self.play, *(self._button(*item) for item in buttons.items())],
-                    layout={"flex_flow": "row wrap"},
-                ),
-                *self.sliders.values(),
-            ],
-            alt="a panel with a fit: start, pause, one step, stop, restart",
+            [widgets.HTML(STYLE, layout={"display": "none"}), row, *controls],
+            alt="a panel with a fit: run, pause, start over",
         )
+        self._box.add_class("dipcourse-fit")
+        if stage:
+            self._box.add_class("dipcourse-stage")
         self._watch = Watch(self._loop, self._is_playing, self._end_by_interrupt)
         self._renew()
-        self._draw("ready: ▶ starts, ■ stops")
+        self._draw(READY)
         self.play._view_count = 0  # from now on the page counts
         self.play.observe(self._ticked, names="value")
         self.play.observe(self._switched, names=self._playing)
@@ -109,13 +132,8 @@ class FitPanel(LivePanel):
         return history
 
     def pause(self) -> None:
-        """Stand still; the Play button goes on."""
+        """Stand still; "Run" goes on."""
         setattr(self.play, self._playing, False)
-
-    def stop(self) -> None:
-        """Stand still, and say where the History is."""
-        self.pause()
-        self._draw("stopped")
 
     def step(self) -> None:
         """Pause and make one step."""
@@ -129,7 +147,7 @@ class FitPanel(LivePanel):
         except Exception as error:
             self._fail(error)
         else:
-            self._draw("from the start")
+            self._draw("running" if self._is_playing() else READY)
 
     def _button(self, description: str, work: Callable[[], None]) -> widgets.Button:
         button = widgets.Button(description=description, layout={"width": "auto"})
@@ -147,8 +165,8 @@ class FitPanel(LivePanel):
         self._seconds, self._error = 0.0, ""
 
     def _ticked(self, change: Any) -> None:
-        if change.new == 0:  # the stop button of both generations of widgets
-            self._in_main_thread(self.stop)
+        if change.new == 0:  # ■, where a page does not hide it
+            self.pause()
         elif self._busy:
             self._late = True  # of the ticks that come meanwhile, one waits
         else:
@@ -182,9 +200,8 @@ class FitPanel(LivePanel):
         if change.new:
             for other in _panels - {self}:
                 other.pause()
-        else:  # the stop button sends this too
-            state = "paused" if self.play.value else "stopped"
-            self._in_main_thread(partial(self._draw, state))
+        else:
+            self._in_main_thread(partial(self._draw, "paused"))
         self._watch.between_ticks()
 
     def _viewed(self, change: Any) -> None:
@@ -228,12 +245,13 @@ class FitPanel(LivePanel):
                     group["lr"] = slider.value
 
     def _measure(self) -> None:
-        if self._reference is not None:
-            pictures = self._stepper.output, self._stepper.mean
-            decibels = [
-                metrics.psnr(x.clamp(0, 1), self._reference, self._hidden) for x in pictures
-            ]
-            self._quality.append((self.k, *decibels))
+        if self._reference is None:
+            return
+        pictures = [self._stepper.output]
+        if not self._stage:
+            pictures.append(self._stepper.mean)
+        decibels = [metrics.psnr(x.clamp(0, 1), self._reference, self._hidden) for x in pictures]
+        self._quality.append((self.k, *decibels))
 
     def _draw(self, state: str) -> None:
         if self._error:  # stays until the next step
@@ -244,25 +262,31 @@ class FitPanel(LivePanel):
             words.insert(1, f"loss {self._losses[-1]:.5f}")
             words.insert(2, f"{len(self._losses) / max(self._seconds, 1e-9):.0f} steps a second")
         note = " · ".join(words)
+        look = STAGE if self._stage else PLAIN
+        given = {"y: what the fit gets": self._y}
         if not self.k:
-            self.html = view(note, {"y, the measurement": self._y})
+            self.html = view(note, given, look=look)
             return
-        if state in ("stopped", "paused", "finished", STOPPED):
-            note += " · the panel's .history holds the steps so far"
-            if self.play._view_count > 1:  # it then stops itself at once: ipywidgets' own fault
-                note += " · if ▶ stops at once, clear the panel's other outputs"
-        titles = ["output", "running mean"]
+        if not self._is_playing() and self.play._view_count > 1:
+            # it then stops itself at once: ipywidgets' own fault
+            note += " · if ▶ stops at once, clear the panel's other outputs"
+        made = {"output": self._stepper.output}
+        if not self._stage:
+            made["running mean"] = self._stepper.mean
+        titles = list(made)
         if self._quality:
             where = ", on hidden pixels" if self._hidden is not None else ""
             titles = [
                 f"{title}: {decibel:.1f} dB{where} ({ORACLE})"
-                for title, decibel in zip(titles, self._quality[-1][1:], strict=True)
+                for title, decibel in zip(made, self._quality[-1][1:], strict=True)
             ]
-        pictures = dict(zip(titles, (self._stepper.output, self._stepper.mean), strict=True))
-        self.html = view(note, pictures, self._losses, self._quality)
+        pictures = given | dict(zip(titles, made.values(), strict=True))
+        self.html = view(note, pictures, self._losses, self._quality, look)
 
     def _fail(self, error: Exception) -> None:
-        self._error = error_text(error, f"The fit broke off at step {self.k}. Restart begins anew.")
+        self._error = error_text(
+            error, f"The fit broke off at step {self.k}. “Start over” begins anew."
+        )
         self.pause()
         self._draw("broken off")
 
@@ -278,23 +302,26 @@ def fit_panel(
     lr: float = 0.01,
     jitter: float = 0.0,
     frames: int = 60,
+    stage: bool = False,
     **settings: Any,
 ) -> FitPanel:
-    """Show a fit that you start, pause, steer and stop while you watch it.
+    """Show a fit that you start, pause and steer while you watch it, beside y.
 
-    ▶ starts and pauses, ■ and the kernel's stop button stop; sliders for the learning rate and the
-    jitter act at once. A fit runs while its panel is on the page, one panel at a time: a new one
-    pauses the others.
+    "Run" starts it, the same button pauses it, and "Start over" goes back to step 0. Sliders for
+    the learning rate and the jitter act at once. A fit runs while its panel is on the page, one
+    panel at a time: a new one pauses the others. The kernel's stop button pauses it, too.
 
     Args:
         net, z, y, operator: as for ``fit.fit``. The parameters of net are changed in place;
-            "Restart" brings back those that it has now.
+            "Start over" brings back those that it has now.
         reference: the clean image, tensor (1, C, H, W): the panel then gives the PSNR, over the
             hidden pixels alone if the operator has some. The fit does not see it. None: no PSNR.
         steps: the fit ends by itself after so many.
         lr: learning rate at the start.
         jitter: standard deviation at the start of the noise that is added to z.
         frames: how many outputs a fit of all steps keeps, early ones densely.
+        stage: for a lecture hall: pictures of 400 pixels and text of 18 points, y and the output
+            alone, no sliders.
         settings: other arguments of ``fit.Stepper``, such as prior, optimizer, window, holdout.
 
     Returns:
@@ -325,6 +352,7 @@ def fit_panel(
         lr=lr,
         jitter=jitter,
         frames=frames,
+        stage=stage,
         **settings,
     )
     panel.show()

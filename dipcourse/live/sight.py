@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,10 +12,28 @@ from dipcourse._html import pictures as drawn
 from dipcourse._html.chart import Chart
 from dipcourse._palette import ORACLE
 
-SIDE = 256  # CSS pixels of a picture
 POINTS = 250  # of a curve
-WIDE, LOW = 380, 140  # CSS pixels of a chart; a second curve's legend makes it higher
 KINDS = "output", "running mean"
+LEGEND = 30  # a second curve's legend makes a chart so much higher
+
+
+class Look(NamedTuple):
+    """How large things are, in CSS pixels.
+
+    Built in lesson 02 (used).
+    """
+
+    side: int  # of a picture
+    text: str  # font size, as CSS
+    chart: int  # width on the page
+    wide: int  # of the chart in its own units, in which its text has 14
+    low: int  # height of the chart, in the same
+    intervals: int  # between the marks of its axes, at most
+    note_below: bool  # the note stands below the charts, a part a line, not above the pictures
+
+
+PLAIN = Look(side=256, text="inherit", chart=380, wide=380, low=140, intervals=6, note_below=False)
+STAGE = Look(side=400, text="18pt", chart=400, wide=234, low=130, intervals=3, note_below=True)
 
 
 def view(
@@ -22,6 +41,7 @@ def view(
     pictures: Mapping[str, torch.Tensor],
     losses: Sequence[float] = (),
     quality: Sequence[tuple[float, ...]] = (),
+    look: Look = PLAIN,
 ) -> str:
     """What a fit panel shows, as HTML: a line of text, pictures, and the curves so far.
 
@@ -29,7 +49,8 @@ def view(
         note: the line of text.
         pictures: dict of title → tensor (1, C, H, W).
         losses: the loss of each step so far.
-        quality: list of (step, PSNR of the output, PSNR of the running mean).
+        quality: list of (step, PSNR of the output, and where wanted PSNR of the running mean).
+        look: how large: PLAIN, or STAGE for a lecture hall.
 
     Returns:
         String.
@@ -37,18 +58,28 @@ def view(
     Built in lesson 02 (used).
     """
     step = note.split(" · ")[0]
-    parts = [_figure(title, x, f"{title}, {step}") for title, x in pictures.items()]
+    parts = [_figure(title, x, f"{title}, {step}", look.side) for title, x in pictures.items()]
+    charts = []
     if losses:
         loss = _thinned([(k, loss) for k, loss in enumerate(losses, 1)])
-        charts = [_chart("loss (log axis)", loss, log=True, height=LOW)]
-        if quality:
-            charts.append(_chart(f"PSNR in dB ({ORACLE})", _thinned(quality), height=LOW + 30))
-        parts.append(f'<div style="flex:1 1 260px;max-width:{WIDE}px">{"".join(charts)}</div>')
-    return (
-        '<div style="line-height:1.4"><div style="font-variant-numeric:tabular-nums;'
-        f'margin:4px 0">{escape(note)}</div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(parts)}</div></div>'
-    )
+        charts.append(_chart("loss (log axis)", loss, look, log=True))
+    if quality:
+        charts.append(_chart(f"PSNR in dB ({ORACLE})", _thinned(quality), look))
+    above = _note([note])
+    if look.note_below:
+        above = ""
+        charts.append(_note(note.split(" · ")))
+    if charts:
+        parts.append(
+            f'<div style="flex:1 1 260px;max-width:{look.chart}px">{"".join(charts)}</div>'
+        )
+    row = f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(parts)}</div>'
+    return f'<div style="line-height:1.4;font-size:{look.text}">{above}{row}</div>'
+
+
+def _note(lines: Sequence[str]) -> str:
+    words = "<br>".join(map(escape, lines))
+    return f'<div style="font-variant-numeric:tabular-nums;margin:4px 0">{words}</div>'
 
 
 def _thinned(rows: Sequence[tuple[float, ...]]) -> Sequence[tuple[float, ...]]:
@@ -58,19 +89,29 @@ def _thinned(rows: Sequence[tuple[float, ...]]) -> Sequence[tuple[float, ...]]:
     return [rows[i] for i in np.linspace(0, len(rows) - 1, POINTS).round().astype(int)]
 
 
-def _chart(name: str, rows: Sequence[tuple[float, ...]], height: int, log: bool = False) -> str:
+def _chart(name: str, rows: Sequence[tuple[float, ...]], look: Look, log: bool = False) -> str:
     steps, *lines = zip(*rows, strict=True)
-    return Chart(name, steps, lines, kinds=KINDS, log=log, width=WIDE, height=height).svg()
+    height = look.low + (LEGEND if len(lines) > 1 else 0)
+    return Chart(
+        name,
+        steps,
+        lines,
+        kinds=KINDS,
+        log=log,
+        width=look.wide,
+        height=height,
+        intervals=look.intervals,
+    ).svg()
 
 
-def _figure(title: str, x: torch.Tensor, alt: str) -> str:
+def _figure(title: str, x: torch.Tensor, alt: str, side: int) -> str:
     """A picture in a figure with its title."""
-    shrink = max(1, max(x.shape[2:]) // SIDE)
-    height, width = (math.ceil(side / shrink) for side in x.shape[2:])
-    exact = "pixelated" if SIDE % width == 0 else "auto"
+    shrink = max(1, max(x.shape[2:]) // side)
+    height, width = (math.ceil(pixels / shrink) for pixels in x.shape[2:])
+    exact = "pixelated" if side % width == 0 else "auto"
     return (
-        f'<figure style="margin:0;width:{SIDE}px"><img alt="{escape(alt)}" '
-        f'width="{SIDE}" height="{round(SIDE * height / width)}" src="{drawn.source(x, shrink)}" '
+        f'<figure style="margin:0;width:{side}px"><img alt="{escape(alt)}" '
+        f'width="{side}" height="{round(side * height / width)}" src="{drawn.source(x, shrink)}" '
         f'style="display:block;margin:0;image-rendering:{exact}">'
         f"<figcaption>{escape(title)}</figcaption></figure>"
     )
