@@ -115,8 +115,9 @@ def finish(
 
 def _written(draw: Callable[[], Figure], kind: str, about: dict[str, str]) -> bytes:
     """The bytes of a file of a figure that says about itself what it shows."""
-    figure, file = draw(), io.BytesIO()
+    file = io.BytesIO()
     with held():  # the first one imports
+        figure = draw()
         figure.savefig(file, format=kind, dpi=figure.dpi, metadata=about)
     return file.getvalue()
 
