@@ -1,7 +1,7 @@
 """Every assignment grades right: a bank of answers goes through its tests.
 
-Every answer goes through the tests of its task in the grader's sandbox, while all other tasks are
-empty: a right one gets everything, a wrong one loses points. A sample goes through nbgrader itself,
+Every answer goes through the tests of its task, while all other tasks are empty: a right one gets
+everything in the grader's sandbox, a wrong one loses points. A sample goes through nbgrader itself,
 end to end: the two must agree.
 """
 
@@ -277,7 +277,7 @@ def test_try_cells_stop_nobody(name, monkeypatch):
                 assert body == "return None" or "nothing to see" in said, cell.id
 
 
-# ---- each answer in the sandbox, a sample through nbgrader
+# ---- each answer of the bank, a sample through nbgrader
 
 
 @dataclass(frozen=True)
@@ -384,7 +384,7 @@ class Graded:
 
 
 def grade(name, folder, start):
-    """Grade everything: each answer in the sandbox, and a sample end to end through nbgrader."""
+    """Grade everything: each answer of the bank, and a sample end to end through nbgrader."""
     course = Course(folder, {name: SOURCES[name]}, start)
     course.run("generate_assignment", name, "--force")
     handed_in, attempts = sample(name, course.released(name)), tries(name)
@@ -396,7 +396,7 @@ def grade(name, folder, start):
     course.run("autograde", name)
     found, said = tried(
         folder / "solutions" / name / f"{name}.ipynb",
-        [(one.task, one.code, one.tests) for one in attempts],
+        [(one.task, one.code, one.tests, one.kind == "wrong") for one in attempts],
         [mixed, release],
         start,
     )
