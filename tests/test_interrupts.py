@@ -325,7 +325,9 @@ def test_the_second_interrupt_may_meet_no_fit(kernel, cell):
 def test_run_all_ends(kernel):
     kernel.run("later()")
     client = kernel.client
-    requests = [client.execute(c) for c in ("interrupted_at(5, 6)", "print('not reached')")]
+    # the second is in the kernel's queue before the first ends, also on a busy machine
+    first = "import time; time.sleep(1); interrupted_at(5, 6)"
+    requests = [client.execute(code) for code in (first, "print('not reached')")]
     replies = {}
     while set(replies) != set(requests):
         reply = client.get_shell_msg(timeout=60)
