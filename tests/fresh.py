@@ -32,14 +32,20 @@ from tools import assignments, notebooks
 
 START = "import sys, fresh; fresh.work(sys.argv[1:])"
 DETERMINED = "torch.nn.", "dipcourse.nets"  # networks that their structure and weights determine
+KEPT = ".executed"
 LATER = "test-", "try-", "own-imports", "baseline", "hand-in"  # cells that no answer needs
 
 
-def tried(source, tries, files, start):
+def tried(course, name, tries, files, start):
     """What the tests say to many answers, and submit_check's run to whole notebooks.
 
+    The notebooks that were handed in are executed too, and what comes out is kept in KEPT: the
+    process, its sandbox and the tests' own fits serve them all.
+
     Args:
-        source: path of the notebook with solutions and hidden tests, for tries.
+        course: the folder of a course, with the notebook that has solutions and hidden tests; None
+            runs the files alone.
+        name: the assignment.
         tries: list of (task, code, test cells, whether it is wrong): in each the other tasks are
             not answered. Of the first the tests' own fits are kept for the others: it should come
             to the dear ones.
@@ -60,7 +66,7 @@ def tried(source, tries, files, start):
         paths = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
         environment = ENVIRONMENT | fresh_start.environment(folder)
         process = subprocess.run(
-            [*start.command, "-c", START, str(source), folder],
+            [*start.command, "-c", START, str(course or ""), name, folder],
             cwd=folder,
             env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.DEVNULL,
@@ -105,12 +111,15 @@ def work(arguments: list[str]) -> None:
 
     from dipcourse import assignment, degrade, images, metrics, nets, priors, show  # noqa: F401
 
-    source, folder = map(Path, arguments)
+    course, name, place = arguments
+    folder = Path(place)
     in_forks(run_cells, sorted(folder.glob("fresh*.task")), seconds=60)
     tries = sorted(folder.glob("try*.task"), key=lambda task: int(task.stem.removeprefix("try")))
-    if tries:
+    if course:
         with fits_kept():
-            grade_all(source, tries)
+            grade_all(Path(course, "solutions", name, f"{name}.ipynb"), tries)
+            os.chdir(course)
+            execute_handed_in(name)
 
 
 def run_cells(task: Path) -> None:
@@ -132,6 +141,18 @@ def grade_all(source: Path, tries: list[Path]) -> None:
         if all(found.get(test) == of[test] for test in tests) or not wrong:
             found = sandboxed(notebook, source.stem, task, answer, tests)
         answer_of(file).write_text(json.dumps(found), "utf-8")
+
+
+def execute_handed_in(name: str) -> None:
+    """Execute the notebooks that were handed in, as the one command does, and keep the outcomes."""
+    from dipcourse.grading import ahead, execute
+
+    students = [path.parent.name for path in Path("submitted").glob(f"*/{name}")]
+    seconds = execute.SandboxedExecute.timeout.default_value
+    for job in ahead.jobs(name, students, seconds, UNSAFE).values():
+        path = execute.kept_at(KEPT, job)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(execute.done(job)), "utf-8")
 
 
 def here(notebook, space: dict, task: str, answer: str, tests: list[str]) -> dict:

@@ -22,7 +22,7 @@ import numpy
 import pytest
 import torch
 from course import Course, answered, own_tests, points, prepared, run_plainly, scores, stub
-from fresh import disagreements, fits_kept, tried
+from fresh import KEPT, disagreements, fits_kept, tried
 
 from dipcourse import handin
 from dipcourse.assignment import board, ours
@@ -393,13 +393,14 @@ def grade(name, folder, start):
     mixed.write_text(notebooks.written(handed_in["mixed"][1]), encoding="utf-8")
     for student, (_, notebook) in handed_in.items():
         course.submit(student, name, replaced(notebook) if student == "mixed" else notebook)
-    course.run("autograde", name)
     found, said = tried(
-        folder / "solutions" / name / f"{name}.ipynb",
+        folder,
+        name,
         [(one.task, one.code, one.tests, one.kind == "wrong") for one in attempts],
         [mixed, release],
         start,
     )
+    course.run("autograde", name, f"--SandboxedExecute.kept={KEPT}")
     return Graded(
         name,
         course,

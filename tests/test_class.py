@@ -102,6 +102,9 @@ def test_a_class_is_graded_whatever_comes_between(course):
     assert rows["gil"]["state"] == "nothing handed in"
     assert "fay: COULD NOT BE GRADED: the file cannot be read" in graded.stdout
     assert "twice ended its process" in rows["dan"]["notes"]
+    with open(course.folder / "report" / NAME / "points.csv", encoding="utf-8") as file:
+        tests = [row for row in csv.DictReader(file) if row["task"][:4] == "test"]
+    assert all(float(row["points"] or 0) or row["reason"] for row in tests)  # no silent zero
     page = (course.folder / "report" / NAME / "summary.html").read_text("utf-8")
     assert "test-twice-small" in page
     assert "twice ended its process" in page

@@ -505,7 +505,7 @@ def test_submit_check_and_the_grader_agree(course, start):
     assert len(students) > 16
     place = "submitted/{}/{}/{}.ipynb"
     files = {name: course.folder / place.format(name, NAME, NAME) for name in students}
-    _, said = tried(None, [], list(files.values()), start)
+    _, said = tried(None, NAME, [], list(files.values()), start)
     afresh = {student: said[file] for student, file in files.items()}
     given = {student: auto(course, student) for student in students}
     assert disagreements(course, NAME, afresh, given) == []

@@ -12,6 +12,7 @@ from nbgrader.api import Gradebook
 
 from dipcourse.grading import oddities
 from dipcourse.grading.notes import Notes
+from dipcourse.grading.table import FAILED
 
 COLUMNS = "student", "task", "points", "of", "needs a person", "mended", "reason"
 STYLE = """
@@ -36,7 +37,7 @@ def write(assignment: str, rows: list[dict[str, Any]], folder: Path) -> list[Pat
         The two paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    grades = grades_of(assignment)
+    grades = grades_of(assignment, {row["student"]: row["state"] for row in rows})
     table, page = folder / "points.csv", folder / "summary.html"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
@@ -46,14 +47,21 @@ def write(assignment: str, rows: list[dict[str, Any]], folder: Path) -> list[Pat
     return [table, page]
 
 
-def grades_of(assignment: str) -> list[dict[str, Any]]:
-    """A dict for each student and graded cell, with the keys of ``COLUMNS``."""
+def grades_of(assignment: str, states: dict[str, str]) -> list[dict[str, Any]]:
+    """A dict for each student and graded cell, with the keys of ``COLUMNS``.
+
+    Args:
+        assignment: its name.
+        states: {student: state} of the table: the reason, where a notebook could not be graded.
+    """
     found = []
     with Gradebook("sqlite:///gradebook.db") as gradebook:
         for submission in gradebook.assignment_submissions(assignment):
             student = submission.student.id
             notes = Notes(student, assignment).lines()
             reasons = reasons_of(student, assignment)
+            state = states.get(student, "")
+            none_at_all = state if state.startswith(FAILED) else ""
             for grade in submission.notebooks[0].grades:
                 name = grade.cell.name
                 found.append(
@@ -64,7 +72,7 @@ def grades_of(assignment: str) -> list[dict[str, Any]]:
                         "of": grade.cell.max_score,
                         "needs a person": "yes" if grade.needs_manual_grade else "",
                         "mended": "; ".join(line for line in notes if f"`{name}`" in line),
-                        "reason": reasons.get(name, ""),
+                        "reason": reasons.get(name, none_at_all),
                     }
                 )
     return found
