@@ -11,16 +11,13 @@ ENTRY = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 Entry = dict[str, str | None]
+Bank = dict[str, dict[str, list[Entry]]]
 
 
-def bank(assignment: str) -> dict[str, dict[str, list[Entry]]]:
+def bank(assignment: str) -> Bank:
     """{task: {"right": [entry], "wrong": [entry]}}; an entry is a dict with words, test, code."""
-    return {path.stem: entries(path.read_text("utf-8")) for path in files(assignment)}
-
-
-def files(assignment: str) -> list:
-    """The pages of an assignment's bank, one a task."""
-    return sorted((BANK / assignment).glob("*.md"))
+    pages = sorted((BANK / assignment).glob("*.md"))
+    return {path.stem: entries(path.read_text("utf-8")) for path in pages}
 
 
 def entries(text: str) -> dict[str, list[Entry]]:

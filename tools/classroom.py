@@ -23,7 +23,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from tools import assignments, notebooks
-from tools.bank import bank
+from tools.bank import Bank, bank
 
 KINDS = ("right",) * 5 + ("wrong",) * 3 + ("damaged", "hostile")  # of ten students
 
@@ -70,24 +70,23 @@ def write(name: str, count: int, folder: Path) -> dict[str, str]:
     place = folder / "solutions" / name
     shutil.copytree(notebooks.ROOT / "solutions" / name, place)
     released = notebooks.read(notebooks.ROOT / "assignments" / name / f"{name}.ipynb")
-    chance, kinds = random.Random(0), {}
+    answers, chance, kinds = bank(name), random.Random(0), {}
     for number in range(count):
         kind = KINDS[number % len(KINDS)]
         student = f"{kind}{number:03d}"
         kinds[student] = kind
-        text = submission(released, name, kind, number, chance)
+        text = submission(released, answers, kind, number, chance)
         (folder / "downloads" / f"{student}_{name}.ipynb").write_text(text, encoding="utf-8")
     (folder / "names.csv").write_text("\n".join(["name", *kinds]), encoding="utf-8")
     return kinds
 
 
 def submission(
-    released: NotebookNode, name: str, kind: str, number: int, chance: random.Random
+    released: NotebookNode, answers: Bank, kind: str, number: int, chance: random.Random
 ) -> str:
     """The file that a student of a kind hands in."""
     notebook = copy.deepcopy(released)
     tasks = [cell for cell in notebook.cells if assignments.kind(cell) == "task"]
-    answers = bank(name)
     for task in tasks:
         given = answers[task.id]["wrong" if kind == "wrong" else "right"]
         task.source = chance.choice(given)["code"]
