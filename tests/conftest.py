@@ -1,5 +1,6 @@
 """Shared fixtures."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import warm
 
 from tools import front_ends
 from tools.front_ends import ClassicNotebook, JupyterLab
+
+gc.disable()  # until all is imported, which takes a third longer with it
 
 ROOT = Path(__file__).parents[1]
 COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -56,6 +59,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if places[id(item)] < len(LONG):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish():
+    """Garbage is collected from now on, seldom, and not among what was imported."""
+    gc.freeze()
+    gc.set_threshold(5000)
+    gc.enable()
 
 
 def place_of(nodeid):

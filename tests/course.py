@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from dipcourse.assignment import board
-from dipcourse.grading.sandbox.walls import NoSandbox, require_walls
+from dipcourse.grading.sandbox import NoSandbox, require_walls
 from tools import assignments, notebooks
 
 ROOT = notebooks.ROOT

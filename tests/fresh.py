@@ -145,12 +145,12 @@ def grade_all(source: Path, tries: list[Path]) -> None:
 
 def execute_handed_in(name: str) -> None:
     """Execute the notebooks that were handed in, as the one command does, and keep the outcomes."""
-    from dipcourse.grading import ahead, execute
+    from dipcourse.grading import ahead, execute, jobs, outputs
 
     students = [path.parent.name for path in Path("submitted").glob(f"*/{name}")]
-    seconds = execute.SandboxedExecute.timeout.default_value
-    for job in ahead.jobs(name, students, seconds, UNSAFE).values():
-        path = execute.kept_at(KEPT, job)
+    seconds = outputs.SandboxedExecute.timeout.default_value
+    for job in ahead.jobs_of(name, students, seconds, UNSAFE).values():
+        path = jobs.kept_at(KEPT, job)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(execute.done(job)), "utf-8")
 

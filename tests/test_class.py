@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import shutil
 import signal
@@ -15,7 +16,7 @@ from course import UNSAFE, Course
 from small import FULL, NAME, answer, source
 
 from dipcourse.grading import __main__ as command
-from dipcourse.grading import ahead, oddities, summary
+from dipcourse.grading import ahead, oddities, outputs, summary
 
 SAFE = ["--unsafe"] if UNSAFE else []
 SLOW = "__import__('time').sleep(1.5) or 2 * x"
@@ -82,9 +83,12 @@ def test_a_class_is_graded_whatever_comes_between(course):
             if "dipcourse.grading.worker" in one.cmdline():
                 one.kill()
     await_outcome(course, process, beyond=len(outcomes(course)))
+    at_work = psutil.Process(process.pid).children(recursive=True)
+    assert any("autograde" in one.cmdline() for one in at_work)
     process.send_signal(signal.SIGINT)
     assert "the same command goes on" in process.communicate()[1]
     assert process.returncode == 130
+    assert psutil.wait_procs(at_work, timeout=10)[1] == []
     kept = outcomes(course)
     assert 0 < len(kept) < len(STUDENTS)
 
@@ -159,9 +163,28 @@ def test_one_job_that_nobody_can_do_stops_no_other():
     assert "the grader's process has ended" in line
 
 
-def test_a_worker_of_dask_loads_no_torch():
-    code = "import sys, dipcourse.grading.worker; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize("module", ["worker", "ahead", "outputs", "__main__"])
+def test_only_who_executes_loads_torch(module):
+    code = f"import sys, dipcourse.grading.{module}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nbgrader_waits_for_outcomes_as_long_as_some_come(tmp_path, monkeypatch):
+    def say(text):
+        outputs.arrivals.cache_clear()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    here.touch()
+    say("")
+    outputs.wait_for(here)
+    say(f"\n\n{outputs.ALL}")
+    outputs.wait_for(there)  # no more come, so nbgrader executes it
+    outputs.wait_for(there)
+    say("\n")
+    with pytest.raises(KeyboardInterrupt):  # nobody executes any more
+        outputs.wait_for(there)
+    outputs.arrivals.cache_clear()
 
 
 def test_code_that_reaches_far_is_named():

@@ -277,7 +277,7 @@ def commands():
 PUT_IN_ORDER = {"final", "zz-by-hand", *(misplace.__name__ for misplace in ELSEWHERE)}
 PUT_IN_ORDER |= {student for damage, (_, student) in CLASS.items() if damage not in EXECUTED}
 EXECUTES_SOME = f"""
-from dipcourse.grading.execute import SandboxedExecute
+from dipcourse.grading.outputs import SandboxedExecute
 
 
 class ExecuteSome(SandboxedExecute):

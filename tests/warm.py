@@ -86,9 +86,11 @@ def kernels(folder, command):
 
 def serve(listening):
     """Fork for each client, until standard input ends."""
+    gc.disable()  # imports are faster without
     for name in LIBRARIES.split():
         __import__(name)
     gc.freeze()  # so that a fork shares this memory for good
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended
     while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
         client, _ = listening.accept()

@@ -6,7 +6,9 @@
     mend      puts a damaged notebook in order before it is graded, and says what it did
     identify  says which cell of it is which released one
     answers   says what looks like an answer, and does not count where it stands
-    execute   runs it in a sandbox, tests it from outside, and cuts what it prints
+    outputs   gives its cells what came out of its execution, and cuts that short
+    jobs      says what is to be executed, and keeps what came out
+    execute   runs it in a sandbox, and tests it from outside
     sandbox/  the walls around it, and what crosses them
     ahead     executes a class on many cores or machines, and keeps what comes out
     worker    is one of those that do it
@@ -78,8 +80,8 @@ def configure(c: Config, seconds: int = 120) -> None:
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.Autograde.autograde_preprocessors = [
-        "dipcourse.grading.execute.SandboxedExecute",
-        "dipcourse.grading.execute.Shorten",
+        "dipcourse.grading.outputs.SandboxedExecute",
+        "dipcourse.grading.outputs.Shorten",
         "nbgrader.preprocessors.SaveAutoGrades",
         "nbgrader.preprocessors.AssignLatePenalties",
         "nbgrader.preprocessors.CheckCellMetadata",

@@ -1,14 +1,17 @@
 """One command from a class's downloads to grades: ``python -m dipcourse.grading a2 downloads/``."""
 
 import argparse
+import contextlib
 import csv
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from dipcourse.grading.sandbox.walls import NoSandbox, require_walls
+from dipcourse.grading.sandbox import NoSandbox, require_walls
 
 STEPS = "collect", "grade", "feedback", "report"
 KEPT = ".executed"  # the folder of outcomes
@@ -34,7 +37,7 @@ def main(words: list[str] | None = None) -> int:
         if "grade" in steps:
             grade(assignment, given)
         if "feedback" in steps:
-            nbgrader("generate_feedback", assignment, "--force")
+            feedback(assignment, given.workers)
         return report(assignment, given.roster) if "report" in steps else 0
     except (Stop, NoSandbox) as error:
         print(error, file=sys.stderr)
@@ -108,18 +111,30 @@ def collect(assignment: str, downloads: Path | None) -> None:
 
 
 def grade(assignment: str, given: argparse.Namespace) -> None:
-    """Execute on all workers, then have nbgrader grade what came out."""
-    from dipcourse.grading import ahead
+    """Execute on all workers, while nbgrader grades what has come out."""
+    from dipcourse.grading import ahead, outputs
 
     if not given.resume:
         shutil.rmtree(Path(KEPT, assignment), ignore_errors=True)
     students = sorted(path.parent.name for path in Path("submitted").glob(f"*/{assignment}"))
-    jobs = ahead.jobs(assignment, students, given.seconds, given.unsafe)
-    ahead.run(jobs, KEPT, given.workers, given.scheduler)
-    print(f"nbgrader reads {len(students)} notebooks; what it says stands in {LOG}")
-    settings = {"kept": KEPT, "timeout": given.seconds, "unsafe": given.unsafe}
+    jobs = ahead.jobs_of(assignment, students, given.seconds, given.unsafe)
+    print(f"{len(students)} notebooks; what nbgrader says of them stands in {LOG}")
+    settings = {"kept": KEPT, "waits": True, "timeout": given.seconds, "unsafe": given.unsafe}
     flags = [f"--SandboxedExecute.{name}={value}" for name, value in settings.items()]
-    nbgrader("autograde", assignment, "--force", *flags)
+    with started("autograde", assignment, "--force", *flags) as process:
+        ahead.run(jobs, KEPT, given.workers, given.scheduler, partial(tell, process, "\n"))
+        tell(process, outputs.ALL)
+
+
+def feedback(assignment: str, workers: int) -> None:
+    """Make the pages for students, several at once: they only read the gradebook."""
+    students = sorted(path.parent.name for path in Path("autograded").glob(f"*/{assignment}"))
+    count = min(workers, len(students))
+    with contextlib.ExitStack() as stack:
+        for share in range(count):
+            others = ",".join(name for k, name in enumerate(students) if k % count != share)
+            left_out = f"--CourseDirectory.student_id_exclude={others}"
+            stack.enter_context(started("generate_feedback", assignment, "--force", left_out))
 
 
 def report(assignment: str, roster: Path | None) -> int:
@@ -139,17 +154,43 @@ def report(assignment: str, roster: Path | None) -> int:
 
 
 def nbgrader(*words: str) -> None:
-    """Run a command of nbgrader; what it says goes to the log, and its failure is no end.
+    """Run a command of nbgrader; its failure is no end.
 
     It fails if one notebook of many cannot be read: the report names that one.
     """
+    with started(*words) as process:
+        pass
+    if process.returncode and words[0] in ("generate_assignment", "export"):
+        raise Stop(f"nbgrader {words[0]} has failed: see {LOG}")
+
+
+@contextlib.contextmanager
+def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A command of nbgrader beside the block, which ends after it; what it says goes to the log.
+
+    If the block fails or is stopped, so is the command.
+    """
+    command = [sys.executable, "-m", "nbgrader", *words]
     variables = {name: value for name, value in os.environ.items() if name != "NBGRADER_EXECUTION"}
     with open(LOG, "a", encoding="utf-8") as log:
         print("$ nbgrader", *words, file=log, flush=True)
-        command = [sys.executable, "-m", "nbgrader", *words]
-        code = subprocess.run(command, stdout=log, stderr=log, env=variables).returncode
-    if code and words[0] in ("generate_assignment", "export"):
-        raise Stop(f"nbgrader {words[0]} has failed: see {LOG}")
+        pipes = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+        process = subprocess.Popen(command, **pipes, env=variables, text=True)
+        try:
+            yield process
+            process.communicate()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+
+
+def tell(process: "subprocess.Popen[str]", line: str) -> None:
+    """Write a line to a command of nbgrader, unless it has ended."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(line)
+        process.stdin.flush()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Executes the submissions of a class on many cores, or machines, and keeps what comes out.
 
-Only execution takes long, so only it is done ahead: nbgrader then grades one notebook after the
-other, alone with the gradebook, and looks outcomes up. A job and its outcome are JSON, so workers
-need no files of the course folder.
+Only execution takes long, so only it is done ahead: nbgrader grades one notebook after the other,
+alone with the gradebook, and looks outcomes up as they come. A job and its outcome are JSON, so
+workers need no files of the course folder.
 """
 
 import copy
@@ -23,7 +23,7 @@ from nbgrader.preprocessors import (
 from tqdm import tqdm
 from traitlets.config import Config
 
-from dipcourse.grading import execute, worker
+from dipcourse.grading import jobs, worker
 from dipcourse.grading.mend import Mend
 
 GIVEN_OUT = 100  # jobs at once, done or waiting: enough for as many workers
@@ -37,7 +37,7 @@ class SilentMend(Mend):
         """Say nothing."""
 
 
-def jobs(
+def jobs_of(
     assignment: str, students: Iterable[str], seconds: int, unsafe: bool
 ) -> dict[str, dict[str, Any]]:
     """{student: job} of those whose notebook can be read and is of this assignment.
@@ -45,11 +45,11 @@ def jobs(
     What is wrong with the others, nbgrader's run will say.
     """
     where = {"assignment": assignment, "notebook": assignment, "db_url": "sqlite:///gradebook.db"}
-    source, found = execute.source_of(where), {}
+    source, found = jobs.source_of(where), {}
     for student in students:
         try:
             notebook = in_order(where | {"student": student})
-            found[student] = execute.job_of(notebook, source, seconds, unsafe)
+            found[student] = jobs.job_of(notebook, source, seconds, unsafe)
         except Exception:
             continue
     return found
@@ -65,19 +65,24 @@ def in_order(where: dict[str, str]) -> Any:
 
 
 def run(
-    jobs_of: dict[str, dict[str, Any]], folder: str, workers: int, scheduler: str | None = None
+    given: dict[str, dict[str, Any]],
+    folder: str,
+    workers: int,
+    scheduler: str | None,
+    tell: Callable[[], None],
 ) -> None:
     """Do jobs and keep their outcomes; what is kept already is not done again.
 
     Ctrl-C keeps what is done. A worker that dies is replaced, and its job given to another one.
 
     Args:
-        jobs_of: {student: job}.
+        given: {student: job}.
         folder: where outcomes are kept.
         workers: how many at once, if there is no scheduler.
         scheduler: the address of a Dask scheduler; None: workers on this machine.
+        tell: is called after each outcome.
     """
-    paths = {execute.kept_at(folder, job): job for job in jobs_of.values()}
+    paths = {jobs.kept_at(folder, job): job for job in given.values()}
     left = {path: job for path, job in paths.items() if not path.exists()}
     if not left:
         return
@@ -88,6 +93,7 @@ def run(
             unfinished = path.with_suffix(".part")
             unfinished.write_text(outcome, encoding="utf-8")
             unfinished.replace(path)
+            tell()
 
 
 @contextmanager
@@ -134,4 +140,4 @@ def outcome_of(future: Any, job: dict[str, Any]) -> str:
         return str(future.result())
     except Exception as error:
         words = f"could not be executed: {type(error).__name__}: {error}. --no-resume tries again"
-        return json.dumps(execute.given_up(job, words))
+        return json.dumps(jobs.given_up(job, words))

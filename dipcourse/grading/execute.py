@@ -1,34 +1,26 @@
-"""Runs a submission: its cells in a sandbox, the tests here, and with what it prints cut short."""
+"""Runs a submission: its cells in a sandbox, the tests here."""
 
 import ast
 import atexit
 import contextlib
 import functools
-import hashlib
 import importlib
 import inspect
 import io
-import json
 import re
 import signal
 import traceback
 from collections.abc import Iterator
-from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
-from nbgrader import utils
-from nbgrader.api import Gradebook
-from nbgrader.preprocessors import LimitOutput, NbGraderPreprocessor
-from traitlets import Bool, Integer, Unicode
 
 from dipcourse.assignment import board, stage
 from dipcourse.grading import ENVIRONMENT
-from dipcourse.grading.notes import Notes
+from dipcourse.grading.jobs import failed
 from dipcourse.grading.sandbox import course, remote, wire
 from dipcourse.grading.sandbox.walls import Sandbox
 from dipcourse.handin import ipynb
@@ -36,94 +28,6 @@ from dipcourse.handin import ipynb
 GRADING = {"NBGRADER_EXECUTION": "autograde"}
 TEST = "<test>"
 UNDER_TEST = re.compile(r"""^assignment\.alone\(["'](\w+)["']""", re.MULTILINE)
-
-
-class SandboxedExecute(NbGraderPreprocessor):
-    """Executes the student's cells in a sandbox and the tests, which it knows, in this process."""
-
-    timeout = Integer(120, help="Seconds that a cell may take.").tag(config=True)
-    unsafe = Bool(False, help="Whether to go on without a sandbox.").tag(config=True)
-    kept = Unicode("", help="A folder of outcomes that are looked up; see ahead.py").tag(
-        config=True
-    )
-
-    def preprocess(
-        self, nb: NotebookNode, resources: dict[str, Any]
-    ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Execute a notebook; nbgrader calls it."""
-        where = resources["nbgrader"]
-        job = job_of(nb, source_of(where), self.timeout, self.unsafe)
-        outcome = (look_up(self.kept, job) if self.kept else None) or done(job)
-        code = [cell for cell in nb.cells if cell.cell_type == "code"]
-        for count, (cell, outputs) in enumerate(zip(code, outcome["outputs"], strict=True), 1):
-            cell.outputs = [nbformat.from_dict(output) for output in outputs]
-            cell.execution_count = count
-        notes = Notes(where["student"], where["assignment"])
-        for line in outcome["incidents"]:
-            notes.add("grade", line)
-            self.log.warning("%s: %s", where["student"], line)
-        return nb, resources
-
-
-# ---- a job: all that is needed to execute a notebook, wherever that is
-
-
-class Source(NamedTuple):
-    """What is known of an assignment before anybody hands in.
-
-    Attributes:
-        assignment: its name.
-        cells: its code without tests: [source, whether it is an answer].
-        tests: {name: code} of the cells with tests: nothing else runs as a test.
-    """
-
-    assignment: str
-    cells: list[list[Any]]
-    tests: dict[str, str]
-
-
-def source_of(where: dict[str, str]) -> Source:
-    """An assignment, from its source and the gradebook; ``where``: nbgrader's "assignment" …"""
-    name, notebook = where["assignment"], where["notebook"]
-    with Gradebook(where["db_url"]) as gradebook:
-        kept = gradebook.find_notebook(notebook, name)
-        solutions = {cell.name for cell in kept.solution_cells}
-        graded = {cell.name for cell in kept.grade_cells} - solutions
-        code = [c for c in kept.source_cells if c.name in graded and c.cell_type == "code"]
-        tests = {cell.name: cell.source for cell in code}
-    cells = [
-        [cell.source, utils.is_solution(cell)]
-        for cell in nbformat.read(Path("solutions", name, f"{notebook}.ipynb"), 4).cells
-        if cell.cell_type == "code" and (utils.is_solution(cell) or not utils.is_grade(cell))
-    ]
-    return Source(name, cells, tests)
-
-
-def job_of(nb: NotebookNode, source: Source, seconds: int, unsafe: bool) -> dict[str, Any]:
-    """What is to be executed, as JSON.
-
-    Args:
-        nb: a submission that was put in order.
-        source: its assignment.
-        seconds: what a cell may take.
-        unsafe: whether to go without a sandbox.
-
-    Returns:
-        A dict: "assignment", the source's "cells", those of the submission, "code", as [source,
-        whether it is a test], "seconds", "unsafe".
-    """
-    code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    names = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in code]
-    return {
-        "assignment": source.assignment,
-        "cells": source.cells,
-        "code": [
-            [cell.source, source.tests.get(name) == cell.source]
-            for cell, name in zip(code, names, strict=True)
-        ],
-        "seconds": seconds,
-        "unsafe": unsafe,
-    }
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
@@ -140,25 +44,6 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
             for source, is_test in job["code"]
         ]
     return {"outputs": outputs, "incidents": submission.incidents}
-
-
-def given_up(job: dict[str, Any], words: str) -> dict[str, Any]:
-    """The outcome of a job that nobody could do: no points, and words for a person."""
-    outputs = [[failed("NotFinished", words)] if is_test else [] for _, is_test in job["code"]]
-    return {"outputs": outputs, "incidents": [words]}
-
-
-def kept_at(folder: str | Path, job: dict[str, Any]) -> Path:
-    """The file of an outcome: notebook, tests, assignment and the course's version name it."""
-    known = json.dumps([job, version("dipcourse")], sort_keys=True)
-    name = hashlib.sha256(known.encode()).hexdigest()[:32]
-    return Path(folder, job["assignment"], f"{name}.json")
-
-
-def look_up(folder: str | Path, job: dict[str, Any]) -> dict[str, Any] | None:
-    """The outcome of a job that is kept; None if it is not."""
-    path = kept_at(folder, job)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 @functools.cache
@@ -325,11 +210,6 @@ def score(value: Any) -> NotebookNode:
     return new_output("execute_result", data=data, execution_count=None)
 
 
-def failed(kind: str, words: str, *trace: str) -> NotebookNode:
-    """The output of a test that failed: for the student, so nothing of the test's own code."""
-    return new_output("error", ename=kind, evalue=words, traceback=[*trace, f"{kind}: {words}"])
-
-
 def told(error: BaseException, source: str) -> NotebookNode:
     """What a student is told of an error in a test cell."""
     kind, words = type(error).__name__, str(error)
@@ -342,32 +222,3 @@ def told(error: BaseException, source: str) -> NotebookNode:
         words = "what it says is left out: it could tell what was tested"
     place = f"in a {'hidden' if in_hidden else 'visible'} test"
     return failed(kind, words, place, *([where] if where else []))
-
-
-class Shorten(LimitOutput):
-    """Cuts what a cell prints, and its errors, to so many characters, as well as lines."""
-
-    max_characters = Integer(20_000, help="of one cell").tag(config=True)
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: dict[str, Any], index: int
-    ) -> tuple[NotebookNode, dict[str, Any]]:
-        cell, resources = super().preprocess_cell(cell, resources, index)
-        left, kept = self.max_characters, []
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream":
-                if left == 0:
-                    continue
-                output.text, left = self.cut(output.text, left), max(left - len(output.text), 0)
-            elif output.output_type == "error":
-                output.evalue = self.cut(output.evalue, self.max_characters)
-                frames = self.cut("\0".join(output.traceback), self.max_characters)
-                output.traceback = frames.split("\0")
-            kept.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = kept
-        return cell, resources
-
-    def cut(self, text: str, length: int) -> str:
-        """The text, or its beginning if it is longer."""
-        return text if len(text) <= length else text[:length] + "\n... Output truncated ..."

@@ -8,3 +8,25 @@
 
 The grader's process never runs code of a submission, and that of a submission never holds a test.
 """
+
+import shutil
+import subprocess
+
+WITHOUT = (
+    "bubblewrap (bwrap) is not installed, and without it code of students runs with your rights: "
+    "see INSTRUCTORS.md, 'A machine to grade on'"
+)
+
+
+class NoSandbox(Exception):
+    """There are no walls on this machine."""
+
+
+def require_walls() -> None:
+    """Raise ``NoSandbox`` if this machine has no bubblewrap, or one that does not work."""
+    if not shutil.which("bwrap"):
+        raise NoSandbox(WITHOUT)
+    trial = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
+    said = subprocess.run(trial, capture_output=True, text=True)
+    if said.returncode:
+        raise NoSandbox(f"bubblewrap does not work on this machine: {said.stderr.strip()}")

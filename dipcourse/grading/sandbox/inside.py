@@ -60,6 +60,7 @@ def serve(descriptor: int, limits: dict[str, int], walls: bool) -> None:
     for room in ROOMS:
         importlib.import_module(f"dipcourse.{room}")
     gc.freeze()  # so that forks share this memory for good
+    gc.enable()
     ctypes.CDLL(None).prctl(DUMPABLE, 0, 0, 0, 0)  # a fork cannot look into this process
     grader = socket.socket(fileno=descriptor)
     grader.sendall(b"+")
