@@ -1,4 +1,4 @@
-"""In a kernel of the tests, a fit or a figure that has been made is looked up, not made again.
+"""In a kernel of the tests, fits, baselines and figures that were made are looked up.
 
 When every cell of a lesson runs once more, most of its fits are the same again. Whatever makes one
 differ is part of what is asked for here: a cell that meets another network, picture or setting than
@@ -6,6 +6,7 @@ before fits anew. So does a cell whose prior or network is its own: the names th
 for something else by now. Of a figure, all values that are drawn are asked for.
 """
 
+import copy
 import hashlib
 import io
 import pickle
@@ -13,19 +14,22 @@ from functools import partial, wraps
 
 import torch
 
-from dipcourse import fit, player
+from dipcourse import baselines, fit, player
 from dipcourse.fit import together
 from dipcourse.show import picture
 
 OWN = b"__main__"  # how a pickle names what a notebook has defined
+SLOW = "nlm", "tv", "wavelets", "median", "linear", "biharmonic"  # of the baselines
 
 
 def remember() -> None:
-    """From now on, fits, figures and the frames of a player are looked up once they are made."""
+    """From now on, fits, baselines, figures, a player's frames are looked up once they are made."""
     fit.fit = looked_up(fit.fit)
     together._make = plans_looked_up(together._make)
     picture._written = calls_looked_up(picture._written)
     player._coded = calls_looked_up(player._coded)
+    for name in SLOW:
+        setattr(baselines, name, calls_looked_up(getattr(baselines, name)))
 
 
 def looked_up(make):
@@ -56,13 +60,13 @@ def calls_looked_up(make):
     made = {}
 
     @wraps(make)
-    def remembered(*arguments):
-        asked = by_value(arguments)
+    def remembered(*arguments, **named):
+        asked = by_value((arguments, named))
         if asked is None:
-            return make(*arguments)
+            return make(*arguments, **named)
         if asked not in made:
-            made[asked] = make(*arguments)
-        return made[asked]
+            made[asked] = make(*arguments, **named)
+        return copy.deepcopy(made[asked])
 
     return remembered
 
