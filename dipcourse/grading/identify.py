@@ -13,6 +13,7 @@ from nbformat.notebooknode import NotebookNode
 
 from dipcourse.handin import ipynb
 
+SINGLE = 3  # cells of which each has a line of its own
 HIDDEN = re.compile(r"^.*BEGIN HIDDEN TESTS.*\n(.*\n)*?.*END HIDDEN TESTS.*\n?", re.MULTILINE)
 
 
@@ -55,13 +56,13 @@ def cells(
         was not as it should be.
     """
     claims = by_mark_or_id(theirs, released)
-    lines = [
-        f"the cell `{name}` had lost its mark and was found by its id"
+    unmarked = [
+        name
         for name, claiming in claims.items()
         if not any("nbgrader" in cell.metadata for cell in claiming)
     ]
     found = by_text(theirs, claims, released)
-    lines += [f"the cell `{name}` had lost its mark and was found by its text" for name in found]
+    lines = found_by("id", unmarked) + found_by("text", list(found))
     claims |= found
     chosen = {name: choose(released[name], claiming) for name, claiming in claims.items()}
     lines += [
@@ -71,6 +72,20 @@ def cells(
     ]
     unmark(theirs, chosen.values())
     return {name: chosen[name] for name in released if name in chosen}, lines
+
+
+def found_by(what: str, names: list[str]) -> list[str]:
+    """Lines about cells without nbgrader's mark: one for each, or one for all if they are many.
+
+    >>> found_by("id", ["task-psnr"])
+    ['the cell `task-psnr` had lost its mark and was found by its id']
+    >>> found_by("text", ["setup", "task-psnr", "test-psnr", "task-tv"])
+    ['4 cells, the first of them `setup`, had lost their mark and were found by their text']
+    """
+    if len(names) > SINGLE:
+        first = f"{len(names)} cells, the first of them `{names[0]}`,"
+        return [f"{first} had lost their mark and were found by their {what}"]
+    return [f"the cell `{name}` had lost its mark and was found by its {what}" for name in names]
 
 
 def by_mark_or_id(
