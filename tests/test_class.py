@@ -4,11 +4,13 @@ import contextlib
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import psutil
 import pytest
@@ -76,6 +78,7 @@ def test_a_class_is_graded_whatever_comes_between(course):
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True,
     )
     await_outcome(course, process)
     for one in psutil.Process(process.pid).children(recursive=True):
@@ -85,8 +88,10 @@ def test_a_class_is_graded_whatever_comes_between(course):
     await_outcome(course, process, beyond=len(outcomes(course)))
     at_work = psutil.Process(process.pid).children(recursive=True)
     assert any("autograde" in one.cmdline() for one in at_work)
-    process.send_signal(signal.SIGINT)
-    assert "the same command goes on" in process.communicate()[1]
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of its programs get it
+    said = process.communicate()[1]
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
     assert process.returncode == 130
     assert psutil.wait_procs(at_work, timeout=10)[1] == []
     kept = outcomes(course)
@@ -114,6 +119,28 @@ def test_a_class_is_graded_whatever_comes_between(course):
     assert "twice ended its process" in page
     assert "dan: __import__" in page
     assert len(list(course.folder.glob("feedback/*/*/*.html"))) == len(STUDENTS)
+    go_on_after_marking(course, full)
+
+
+def go_on_after_marking(course, full):
+    """Ada's words are marked, Cem hands in a file that cannot be read, the command runs again."""
+    done = outcomes(course)
+    with course.gradebook() as gradebook:
+        grade = gradebook.find_grade("explain-why", NAME, NAME, "ada")
+        grade.manual_score, grade.needs_manual_grade = 2, False
+        gradebook.db.commit()
+    course.write(f"downloads/cem_{NAME}.ipynb", '{"cells": [')
+    again = run(course, "downloads", "--roster", "names.csv")
+    assert "6 students handed in; 4 are graded already." in again.stdout
+    assert outcomes(course) == done
+    rows = table(course)
+    assert (rows["ada"]["score"], rows["ada"]["state"]) == (str(full + 2), "graded")
+    assert rows["cem"]["score"] == ""
+    assert rows["cem"]["state"].startswith("COULD NOT BE GRADED: the file cannot be read")
+    assert list(course.folder.glob("feedback/cem/*/*.html")) == []
+    with zipfile.ZipFile(course.folder / "report" / NAME / "upload.zip") as file:
+        pages = [f"{student}_{NAME}.html" for student in ("ada", "ben", "dan", "eve")]
+        assert sorted(file.namelist()) == pages
 
 
 def await_outcome(course, process, beyond=0):
@@ -128,11 +155,15 @@ def await_outcome(course, process, beyond=0):
         (["nothing"], "no one assignment is called 'nothing'"),
         (["a1", "no-such-folder"], "there is no no-such-folder"),
         (["a1"], "nothing was handed in"),
+        (["a1", "."], "holds the course itself"),
+        (["a1", "empty"], "there is nothing in empty"),
+        (["a1", "--roster", "no-such.csv"], "no-such.csv cannot be read: No such file"),
     ],
 )
 def test_what_it_cannot_do_it_says(empty, monkeypatch, capsys, words, said):
     monkeypatch.chdir(empty.folder)
     monkeypatch.setattr(command, "release", lambda name: None)
+    (empty.folder / "empty").mkdir()
     assert command.main([*words, *SAFE]) == 2
     assert said in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def main(words: list[str] | None = None) -> int:
     given = options().parse_args(words)
     try:
         assignment = full_name(given.assignment)
+        check_roster(given.roster)
         steps = given.only or STEPS
         if "grade" in steps and not given.unsafe:
             require_walls()
@@ -77,6 +78,19 @@ def full_name(begin: str) -> str:
     return found[0]
 
 
+def check_roster(roster: Path | None) -> None:
+    """Stop before hours of work if the class list is not there, or holds nobody."""
+    from dipcourse.grading import table
+
+    try:
+        if roster:
+            table.read_roster(roster)
+    except OSError as error:
+        raise Stop(f"the class list {roster} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Stop(str(error)) from None
+
+
 def release(assignment: str) -> None:
     """Tell the gradebook about the assignment, if it does not know it."""
     from nbgrader.api import Gradebook, MissingEntry
@@ -96,7 +110,13 @@ def collect(assignment: str, downloads: Path | None) -> None:
     archive = Path("downloaded", assignment, "archive")
     if downloads is not None:
         if not downloads.exists():
-            raise Stop(f"there is no {downloads}")
+            raise Stop(
+                f"there is no {downloads}: name what your learning platform let you download"
+            )
+        if downloads.resolve() in archive.resolve().parents:
+            raise Stop(
+                f"{downloads} holds the course itself: put what you downloaded into a folder"
+            )
         if archive.exists() and archive.resolve() != downloads.resolve():
             shutil.rmtree(archive)
         archive.mkdir(parents=True, exist_ok=True)
@@ -104,37 +124,60 @@ def collect(assignment: str, downloads: Path | None) -> None:
             shutil.copy2(downloads, archive)
         elif archive.resolve() != downloads.resolve():
             shutil.copytree(downloads, archive, dirs_exist_ok=True)
-    if archive.exists():
+    if any(path.is_file() for path in archive.rglob("*")):
         nbgrader("zip_collect", assignment, "--force")
-    elif not [*Path("submitted").glob(f"*/{assignment}")]:
+    elif downloads is not None:
+        raise Stop(f"there is nothing in {downloads}")
+    if not [*Path("submitted").glob(f"*/{assignment}")]:
         raise Stop(f"nothing was handed in: name the downloads, or put them into {archive}")
 
 
 def grade(assignment: str, given: argparse.Namespace) -> None:
-    """Execute on all workers, while nbgrader grades what has come out."""
-    from dipcourse.grading import ahead, outputs
+    """Execute on all workers, while nbgrader grades what has come out.
+
+    Who is graded already and has handed in nothing new is left out, with the marks of a person.
+    """
+    from dipcourse.grading import ahead, outputs, record
 
     if not given.resume:
         shutil.rmtree(Path(KEPT, assignment), ignore_errors=True)
+        record.place(KEPT, assignment).unlink(missing_ok=True)
     students = sorted(path.parent.name for path in Path("submitted").glob(f"*/{assignment}"))
     jobs = ahead.jobs_of(assignment, students, given.seconds, given.unsafe)
-    print(f"{len(students)} notebooks; what nbgrader says of them stands in {LOG}")
+    marks = record.marks(assignment, jobs, KEPT)
+    done, left = record.unchanged(assignment, marks, KEPT), ahead.left(jobs, KEPT)
+    print(f"{len(students)} students handed in; {len(done)} are graded already.")
+    print(f"{len(left)} notebooks are to be executed. What nbgrader says stands in {LOG}.")
+    if len(done) == len(students):
+        return
     settings = {"kept": KEPT, "waits": True, "timeout": given.seconds, "unsafe": given.unsafe}
     flags = [f"--SandboxedExecute.{name}={value}" for name, value in settings.items()]
-    with started("autograde", assignment, "--force", *flags) as process:
-        ahead.run(jobs, KEPT, given.workers, given.scheduler, partial(tell, process, "\n"))
+    with started("autograde", assignment, "--force", *flags, without(done)) as process:
+        ahead.run(left, given.workers, given.scheduler, partial(tell, process, "\n"))
         tell(process, outputs.ALL)
+    record.keep(assignment, marks, KEPT)
 
 
 def feedback(assignment: str, workers: int) -> None:
     """Make the pages for students, several at once: they only read the gradebook."""
-    students = sorted(path.parent.name for path in Path("autograded").glob(f"*/{assignment}"))
+    from dipcourse.grading import feedback as pages
+    from dipcourse.grading import record
+
+    for folder in Path("feedback").glob(f"*/{assignment}"):
+        shutil.rmtree(folder)  # of somebody who cannot be graded any more, say
+    students = record.graded(assignment)
     count = min(workers, len(students))
     with contextlib.ExitStack() as stack:
         for share in range(count):
-            others = ",".join(name for k, name in enumerate(students) if k % count != share)
-            left_out = f"--CourseDirectory.student_id_exclude={others}"
-            stack.enter_context(started("generate_feedback", assignment, "--force", left_out))
+            others = [name for k, name in enumerate(students) if k % count != share]
+            command = "generate_feedback", assignment, "--force", without(others)
+            stack.enter_context(started(*command))
+    pages.pack(assignment, Path("report", assignment))
+
+
+def without(students: Iterable[str]) -> str:
+    """The option of nbgrader that leaves students out."""
+    return f"--CourseDirectory.student_id_exclude={','.join(sorted(students))}"
 
 
 def report(assignment: str, roster: Path | None) -> int:

@@ -8,6 +8,7 @@ workers need no files of the course folder.
 import copy
 import itertools
 import json
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,26 +65,28 @@ def in_order(where: dict[str, str]) -> Any:
     return notebook
 
 
+def left(given: dict[str, dict[str, Any]], folder: str) -> dict[Path, dict[str, Any]]:
+    """{where its outcome is kept: job} of those jobs, {student: job}, that have none yet."""
+    paths = {jobs.kept_at(folder, job): job for job in given.values()}
+    return {path: job for path, job in paths.items() if not path.exists()}
+
+
 def run(
-    given: dict[str, dict[str, Any]],
-    folder: str,
+    left: dict[Path, dict[str, Any]],
     workers: int,
     scheduler: str | None,
     tell: Callable[[], None],
 ) -> None:
-    """Do jobs and keep their outcomes; what is kept already is not done again.
+    """Do jobs and keep their outcomes.
 
     Ctrl-C keeps what is done. A worker that dies is replaced, and its job given to another one.
 
     Args:
-        given: {student: job}.
-        folder: where outcomes are kept.
+        left: {where its outcome is kept: job}.
         workers: how many at once, if there is no scheduler.
         scheduler: the address of a Dask scheduler; None: workers on this machine.
         tell: is called after each outcome.
     """
-    paths = {jobs.kept_at(folder, job): job for job in given.values()}
-    left = {path: job for path, job in paths.items() if not path.exists()}
     if not left:
         return
     with client(min(workers, len(left)), scheduler) as compute:
@@ -105,8 +108,9 @@ def client(
 
     local = None
     if scheduler is None:
-        options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-        local = distributed.LocalCluster(n_workers=workers, processes=True, **options)
+        options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
+        with deaf():
+            local = distributed.LocalCluster(n_workers=workers, processes=True, **options)
     with distributed.Client(scheduler or local) as dask:
 
         def compute(left: dict[Path, Any]) -> Iterator[tuple[Path, str]]:
@@ -132,6 +136,16 @@ def client(
         finally:
             if local:
                 local.close()
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """A block whose new processes do not hear Ctrl-C: this process ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def outcome_of(future: Any, job: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ understood. ``whose`` says whose it is.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -54,8 +55,8 @@ class Extractor(ExtractorPlugin):
     def take(self, file: Path, folder: Path, depth: int) -> None:
         """Put a file into a folder: unpacked if it is an archive, as .ipynb if it is a notebook."""
         folder.mkdir(parents=True, exist_ok=True)
-        ending = next((e for e in ARCHIVES if file.name.lower().endswith(e)), None)
-        if ending is None:
+        packed = ending(file.name)
+        if not packed:
             shutil.copy2(file, free(folder / proper_name(file)))
             return
         with tempfile.TemporaryDirectory() as room:
@@ -67,7 +68,17 @@ class Extractor(ExtractorPlugin):
                 self.log.warning("%s cannot be unpacked: %s", file.name, error)
                 shutil.copy2(file, free(folder / file.name))
             else:
-                self.take_all(Path(room), folder / file.name[: -len(ending)], depth + 1)
+                self.take_all(Path(room), folder / file.name.removesuffix(packed), depth + 1)
+
+
+def ending(name: str) -> str:
+    """What makes a file's name that of an archive, as it is written; "" if nothing does.
+
+    >>> ending("class.ZIP"), ending("a1.ipynb")
+    ('.ZIP', '')
+    """
+    found = next((e for e in ARCHIVES if name.lower().endswith(e)), "")
+    return name[len(name) - len(found) :]
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -146,10 +157,11 @@ class Collector(FileNameCollectorPlugin):
         """In place of the application's own method: plan, let it ask and copy, report."""
         app = self.parent
         self.course, self.assignment = Path(app.coursedir.root), app.coursedir.assignment_id
-        self.archive = app._format_collect_path(app.archive_directory)
+        self.archive = Path(app._format_collect_path(app.archive_directory))
         folder = Path(app._format_collect_path(app.extracted_directory))
         self.plan(folder, self.course / "assignments" / self.assignment)
         copy_files()
+        self.keep_places(folder)
         self.report()
 
     def collect(self, submitted_file: str) -> dict[str, str] | None:
@@ -252,6 +264,18 @@ class Collector(FileNameCollectorPlugin):
                 left, taken = (one.relative_to(common).as_posix() for one in (path, best))
                 self.remarks.append((student, f"{left} is left out for {taken}"))
 
+    def keep_places(self, folder: Path) -> None:
+        """Keep where in the download each student's notebook was."""
+        files = [file.name for file in self.archive.iterdir()]
+        packed = {name.removesuffix(ending(name)) for name in files if ending(name)}
+        found = {}
+        for path, one in self.taken.items():
+            top, *parts = path.relative_to(folder).parts
+            within = parts if parts and top in packed else [top, *parts]
+            found[one["student_id"]] = "/".join(within)
+        kept = places_file(self.assignment, self.course)
+        kept.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
+
     def report(self) -> None:
         """Say what a person should know; end with an error if somebody's work needs one."""
         if not self.taken:
@@ -267,6 +291,17 @@ class Collector(FileNameCollectorPlugin):
         if self.problems:
             said = "%d things to look at, named above; all else is collected"
             self.parent.fail(said, len(self.problems))
+
+
+def places(assignment: str, course: str | Path = ".") -> dict[str, str]:
+    """{student: the notebook's path in what was downloaded} of the last collection."""
+    kept = places_file(assignment, course)
+    return json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+
+
+def places_file(assignment: str, course: str | Path) -> Path:
+    """The file that keeps them."""
+    return Path(course, "downloaded", assignment, "places.json")
 
 
 def moment(text: str) -> float:

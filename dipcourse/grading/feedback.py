@@ -1,6 +1,7 @@
 """The page that a student gets back: without hidden tests, with an index that names the tests."""
 
 import html
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from nbformat.notebooknode import NotebookNode
 from nbgrader import utils
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from dipcourse.grading import identify
+from dipcourse.grading import collect, identify
 
 WRAP = "<style>pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }</style>"
 
@@ -41,3 +42,27 @@ def polish(notebooks: Iterable[str], **_: object) -> None:
                 link = f'<a href="#{cell.metadata.nbgrader.grade_id}">'
                 text = text.replace(f"{link}Test cell", link + html.escape(title[2:]))
         page.write_text(text, encoding="utf-8")
+
+
+def pack(assignment: str, folder: Path) -> Path | None:
+    """Zip the pages, each named like the file that it answers: so a platform takes them back.
+
+    Args:
+        assignment: its name.
+        folder: where upload.zip is written; it is made.
+
+    Returns:
+        The zip, or None if no page has a name to go by, as after notebooks came by hand.
+    """
+    pages = {
+        f"{place.removesuffix('.ipynb')}.html": page
+        for student, place in collect.places(assignment).items()
+        if (page := Path("feedback", student, assignment, f"{assignment}.html")).exists()
+    }
+    if not pages:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / "upload.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, page in pages.items():
+            file.write(page, name)
+    return folder / "upload.zip"

@@ -68,7 +68,7 @@ def grades_of(assignment: str, states: dict[str, str]) -> list[dict[str, Any]]:
                     {
                         "student": student,
                         "task": name,
-                        "points": grade.score,
+                        "points": "" if none_at_all else grade.score,
                         "of": grade.cell.max_score,
                         "needs a person": "yes" if grade.needs_manual_grade else "",
                         "mended": "; ".join(line for line in notes if f"`{name}`" in line),
@@ -149,7 +149,7 @@ def hardest(grades: list[dict[str, Any]]) -> str:
     """The mean share of the points of each test, and what its failures say most often."""
     of_test = defaultdict(list)
     for grade in grades:
-        if grade["task"].startswith("test"):
+        if grade["task"].startswith("test") and grade["points"] != "":
             of_test[grade["task"]].append(grade)
     lines = []
     for name, given in of_test.items():

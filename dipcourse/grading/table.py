@@ -65,7 +65,8 @@ class Grades(ExportPlugin):
         rows = []
         for name in sorted({student.id for student in gradebook.students} | set(arrived)):
             lines = Notes(name, assignment.name, self.root).lines()
-            result = outcome(submissions.get(name), arrived.get(name), lines)
+            lost = bool(arrived.get(name)) and not self.is_graded(name, assignment.name)
+            result = outcome(submissions.get(name), arrived.get(name), lines, lost)
             rows.append(blank | {"student": name, "notes": "; ".join(lines)} | result)
         return called(rows, read_roster(Path(self.roster)), blank) if self.roster else rows
 
@@ -74,6 +75,10 @@ class Grades(ExportPlugin):
         """The course folder."""
         return Path(self.parent.coursedir.root)
 
+    def is_graded(self, student: str, assignment: str) -> bool:
+        """Whether a notebook of a student was graded, in nbgrader's last run and not before it."""
+        return any(self.root.glob(f"autograded/{student}/{assignment}/*.ipynb"))
+
     def arrived(self, assignment: str) -> dict[str, list[str]]:
         """{student: the names of the files that arrived}."""
         folders = self.root.glob(f"submitted/*/{assignment}")
@@ -81,7 +86,10 @@ class Grades(ExportPlugin):
 
 
 def outcome(
-    submission: SubmittedAssignment | None, files: list[str] | None, notes: list[str]
+    submission: SubmittedAssignment | None,
+    files: list[str] | None,
+    notes: list[str],
+    lost: bool = False,
 ) -> dict[str, Any]:
     """Score and state of one student.
 
@@ -89,6 +97,7 @@ def outcome(
         submission: nbgrader's, or None.
         files: the names of the files that arrived, or None.
         notes: lines about the submission.
+        lost: whether what arrived last could not be graded: then earlier scores do not count.
 
     Returns:
         {"score": …, "state": …}.
@@ -104,7 +113,7 @@ def outcome(
         for grade in notebook.grades:
             counts["ungraded"] += grade.auto_score is None and grade.cell.cell_type == "code"
             counts["by hand"] += bool(grade.needs_manual_grade)
-    if counts["ungraded"]:
+    if counts["ungraded"] or lost:
         words = notes[-1] if notes else "see the log of autograde"
         return {"score": "", "state": f"{FAILED}: {words}"}
     state = f"{counts['by hand']} to mark by hand" if counts["by hand"] else "graded"
@@ -166,12 +175,15 @@ def same(student: str, cells: list[str]) -> bool:
 
     >>> same("lovelaceada", ["4711", "Ada", "Lovelace"]), same("Ada-Lovelace_12", ["Lovelace, Ada"])
     (True, True)
-    >>> same("adalove", ["4711", "Ada", "Lovelace"])
-    False
+    >>> same("Ada-Lovelace_4711", ["4711"]), same("adalove", ["4711", "Ada", "Lovelace"])
+    (True, False)
     """
     pieces = [*cells, *(f"{a} {b}" for a, b in itertools.pairwise(cells))]
     keys = {plain for piece in pieces for plain in _orders(piece)}
     keys |= {whose.plain(cell.split("@")[0]) for cell in cells if "@" in cell}
+    number = re.search(r"[_-](\d{4,})$", student)  # fewer digits only tell namesakes apart
+    if number and number[1] in cells:
+        return True
     mine = {whose.plain(student), whose.plain(re.sub(r"[_-]\d+$", "", student))}
     return bool(mine & keys - {""})
 

@@ -1,0 +1,55 @@
+"""Which submissions nbgrader has graded as they are now: it leaves them, and their marks, alone."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook
+
+from dipcourse.grading import jobs
+
+
+def marks(assignment: str, given: dict[str, dict[str, Any]], folder: str | Path) -> dict[str, str]:
+    """{student: what changes with the notebook, the assignment or the course's version}.
+
+    Args:
+        assignment: its name.
+        given: {student: job}.
+        folder: where outcomes are kept.
+    """
+    found = {}
+    for student, job in given.items():
+        files = sorted(Path("submitted", student, assignment).glob("*.ipynb"))
+        handed_in = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        found[student] = f"{handed_in} {jobs.kept_at(folder, job).name}"
+    return found
+
+
+def unchanged(assignment: str, marks: dict[str, str], folder: str | Path) -> set[str]:
+    """The students whose mark is the one of the last ``keep``, and who are in the gradebook."""
+    path = place(folder, assignment)
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    with Gradebook("sqlite:///gradebook.db") as gradebook:
+        known = {one.student.id for one in gradebook.assignment_submissions(assignment)}
+    same = {student for student, mark in marks.items() if before.get(student) == mark}
+    return same & known & set(graded(assignment))
+
+
+def keep(assignment: str, marks: dict[str, str], folder: str | Path) -> None:
+    """Note the marks of those whom nbgrader has graded."""
+    path = place(folder, assignment)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {student: marks[student] for student in graded(assignment) if student in marks}
+    path.write_text(json.dumps(known, indent=1), encoding="utf-8")
+
+
+def graded(assignment: str) -> list[str]:
+    """The students of whom there is a graded notebook, sorted."""
+    found = Path("autograded").glob(f"*/{assignment}/{assignment}.ipynb")
+    return sorted(path.parts[1] for path in found)
+
+
+def place(folder: str | Path, assignment: str) -> Path:
+    """The file of the marks."""
+    return Path(folder, f"{assignment}.json")
