@@ -15,10 +15,11 @@ import zipfile
 import psutil
 import pytest
 from course import UNSAFE, Course
-from small import FULL, NAME, answer, source
+from small import FULL, NAME, answer, cell, source
 
 from dipcourse.grading import __main__ as command
 from dipcourse.grading import ahead, oddities, outputs, summary
+from tools import classroom
 
 SAFE = ["--unsafe"] if UNSAFE else []
 SLOW = "__import__('time').sleep(1.5) or 2 * x"
@@ -141,6 +142,45 @@ def go_on_after_marking(course, full):
     with zipfile.ZipFile(course.folder / "report" / NAME / "upload.zip") as file:
         pages = [f"{student}_{NAME}.html" for student in ("ada", "ben", "dan", "eve")]
         assert sorted(file.namelist()) == pages
+
+
+def attacked(released, attack):
+    """A notebook whose ``twice`` does something else first."""
+    notebook = answer(released)
+    cell(notebook, "task-twice").source = f"def twice(x):\n    {attack}\n    return 2 * x"
+    return notebook
+
+
+def test_each_attack_and_each_damage_through_the_command(empty):
+    """Nobody is lost, no zero is silent, nobody sees a hidden test or costs another a point."""
+    course, full = empty, float(sum(FULL.values()))
+    course.run("generate_assignment", NAME, "--force")
+    released = course.released(NAME)
+    hostile = {f"hostile{k}": attack for k, attack in enumerate(classroom.HOSTILE.values())}
+    damaged = {f"damaged{k}": damage for k, damage in enumerate(classroom.DAMAGES)}
+    for student, attack in hostile.items():
+        course.write(f"downloads/{student}_{NAME}.ipynb", attacked(released, attack))
+    for student, damage in damaged.items():
+        notebook = answer(released)
+        text = damage(notebook) or notebook
+        course.write(f"downloads/{student}_{NAME}.ipynb", text)
+    graded = run(course, "downloads", "--workers", "2", "--seconds", "4")
+    assert graded.returncode == 1, graded.stderr
+    rows = table(course)
+    assert rows.keys() == hostile.keys() | damaged.keys()
+    for student, row in rows.items():
+        if damaged.get(student) is classroom.cut_off:
+            assert row["state"].startswith("COULD NOT BE GRADED"), row
+        elif student in damaged:
+            assert float(row["score"]) == full, row
+        else:
+            assert float(row["score"]) in (FULL["test-half"], full), row
+    with open(course.folder / "report" / NAME / "points.csv", encoding="utf-8") as file:
+        tests = [row for row in csv.DictReader(file) if row["task"][:4] == "test"]
+    assert all(float(row["points"] or 0) or row["reason"] for row in tests)
+    pages = [page.read_text("utf-8") for page in course.folder.glob("feedback/*/*/*.html")]
+    assert len(pages) == len(rows) - 1
+    assert not any("secretly" in page for page in pages)
 
 
 def await_outcome(course, process, beyond=0):

@@ -1,7 +1,7 @@
 """The studies of lesson 10: a scanner, shadows, a blur and lost phases, each beside its rivals.
 
 python -m tools.measured tables 10_scanner 10_others 10_phase
-python -m tools.measured figures 10_gains
+python -m tools.measured figures 10_gains 10_head
 """
 
 from itertools import product
@@ -50,14 +50,27 @@ def restored(A, y, start, x, weights, seed, options, where=1):
 # ---- the scanner
 
 
-def scanned(picture, seed):
+def in_the_scanner(picture, seed):
+    """The clean picture, and what is made of a third of its rows, {method: (1, C, H, W)}."""
     x, rng = photo(picture, SIDE), torch.Generator().manual_seed(seed)
     A = LESSON["Scanner"](LESSON["choose_rows"](SIDE, 1 / 3, rng))
     y = measure(A, x, 0.01, seed)
     zero_filled = A.back(y)
     found = restored(A, y, zero_filled, x, WEIGHTS, seed, LONGER)
-    row = {"picture": picture, "seed": seed, "zero-filled": metrics.psnr(zero_filled, x)}
-    return row | psnrs(found, x)
+    return x, {"zero-filled": zero_filled} | found
+
+
+def scanned(picture, seed):
+    x, found = in_the_scanner(picture, seed)
+    return {"picture": picture, "seed": seed} | psnrs(found, x)
+
+
+@figure("10_head")
+def draw_head():
+    """What a scanner offers of a third of the rows, and what two priors make of it; seed 0."""
+    x, found = in_the_scanner("phantom", 0)
+    shown = {name: found[name] for name in ("zero-filled", "TV", "network")}
+    return show.images({**shown, "x": x}, reference=x, display=False)
 
 
 @table("10_scanner", key=("picture", "seed"))
