@@ -18,7 +18,7 @@ from course import UNSAFE, Course
 from small import FULL, NAME, answer, cell, source
 
 from dipcourse.grading import __main__ as command
-from dipcourse.grading import ahead, oddities, outputs, summary
+from dipcourse.grading import ahead, oddities, outputs, record, summary
 from tools import classroom
 
 SAFE = ["--unsafe"] if UNSAFE else []
@@ -256,6 +256,19 @@ def test_nbgrader_waits_for_outcomes_as_long_as_some_come(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):  # nobody executes any more
         outputs.wait_for(there)
     outputs.arrivals.cache_clear()
+
+
+def test_only_who_was_graded_in_this_run_counts_as_graded(tmp_path, monkeypatch):
+    """If nbgrader ends early, old notebooks still lie in their places."""
+    monkeypatch.chdir(tmp_path)
+    for student in ("ada", "ben"):
+        path = tmp_path / "autograded" / student / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    os.utime(path, (1, 1))
+    marks = {"ada": "one", "ben": "two", "cem": "three"}
+    record.keep(NAME, marks, ".executed", since=time.time() - 60)
+    assert record.kept(NAME, ".executed") == {"ada": "one"}
 
 
 def test_code_that_reaches_far_is_named():

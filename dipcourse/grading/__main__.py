@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -152,10 +153,11 @@ def grade(assignment: str, given: argparse.Namespace) -> None:
         return
     settings = {"kept": KEPT, "waits": True, "timeout": given.seconds, "unsafe": given.unsafe}
     flags = [f"--SandboxedExecute.{name}={value}" for name, value in settings.items()]
+    begin = time.time()
     with started("autograde", assignment, "--force", *flags, without(done)) as process:
         ahead.run(left, given.workers, given.scheduler, partial(tell, process, "\n"))
         tell(process, outputs.ALL)
-    record.keep(assignment, marks, KEPT)
+    record.keep(assignment, marks, KEPT, begin)
 
 
 def feedback(assignment: str, workers: int) -> None:
@@ -217,8 +219,10 @@ def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
     variables = {name: value for name, value in os.environ.items() if name != "NBGRADER_EXECUTION"}
     with open(LOG, "a", encoding="utf-8") as log:
         print("$ nbgrader", *words, file=log, flush=True)
-        pipes = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
-        process = subprocess.Popen(command, **pipes, env=variables, text=True)
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=log, stderr=log, env=variables, text=True
+        )
         try:
             yield process
             process.communicate()

@@ -27,27 +27,33 @@ def marks(assignment: str, given: dict[str, dict[str, Any]], folder: str | Path)
 
 
 def unchanged(assignment: str, marks: dict[str, str], folder: str | Path) -> set[str]:
-    """The students whose mark is the one of the last ``keep``, and who are in the gradebook."""
-    path = place(folder, assignment)
-    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    """The students whose mark is the one that was kept, and who are in the gradebook."""
+    before = kept(assignment, folder)
     with Gradebook("sqlite:///gradebook.db") as gradebook:
         known = {one.student.id for one in gradebook.assignment_submissions(assignment)}
     same = {student for student, mark in marks.items() if before.get(student) == mark}
     return same & known & set(graded(assignment))
 
 
-def keep(assignment: str, marks: dict[str, str], folder: str | Path) -> None:
-    """Note the marks of those whom nbgrader has graded."""
+def keep(assignment: str, marks: dict[str, str], folder: str | Path, since: float) -> None:
+    """Note the marks of those whom nbgrader has graded since a time, in seconds of the clock."""
+    fresh = graded(assignment, since)
+    known = kept(assignment, folder) | {one: marks[one] for one in fresh if one in marks}
     path = place(folder, assignment)
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = {student: marks[student] for student in graded(assignment) if student in marks}
     path.write_text(json.dumps(known, indent=1), encoding="utf-8")
 
 
-def graded(assignment: str) -> list[str]:
-    """The students of whom there is a graded notebook, sorted."""
+def kept(assignment: str, folder: str | Path) -> dict[str, str]:
+    """The marks that were kept."""
+    path = place(folder, assignment)
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def graded(assignment: str, since: float = 0) -> list[str]:
+    """The students of whom there is a graded notebook, written since a time, sorted."""
     found = Path("autograded").glob(f"*/{assignment}/{assignment}.ipynb")
-    return sorted(path.parts[1] for path in found)
+    return sorted(path.parts[1] for path in found if path.stat().st_mtime >= since)
 
 
 def place(folder: str | Path, assignment: str) -> Path:
