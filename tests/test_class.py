@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 
+import nbformat
 import psutil
 import pytest
 from course import UNSAFE, Course
@@ -162,9 +163,9 @@ def test_each_attack_and_each_damage_through_the_command(empty):
         course.write(f"downloads/{student}_{NAME}.ipynb", attacked(released, attack))
     for student, damage in damaged.items():
         notebook = answer(released)
-        text = damage(notebook) or notebook
+        text = damage(notebook) or nbformat.writes(notebook)
         course.write(f"downloads/{student}_{NAME}.ipynb", text)
-    graded = run(course, "downloads", "--workers", "2", "--seconds", "4")
+    graded = run(course, "downloads", "--workers", "1", "--seconds", "4")
     assert graded.returncode == 1, graded.stderr
     rows = table(course)
     assert rows.keys() == hostile.keys() | damaged.keys()
@@ -174,10 +175,12 @@ def test_each_attack_and_each_damage_through_the_command(empty):
         elif student in damaged:
             assert float(row["score"]) == full, row
         else:
-            assert float(row["score"]) in (FULL["test-half"], full), row
+            assert FULL["test-half"] <= float(row["score"]) <= full, row
     with open(course.folder / "report" / NAME / "points.csv", encoding="utf-8") as file:
         tests = [row for row in csv.DictReader(file) if row["task"][:4] == "test"]
     assert all(float(row["points"] or 0) or row["reason"] for row in tests)
+    other = [row["points"] for row in tests if row["task"] == "test-half" and row["points"]]
+    assert set(map(float, other)) == {1.0}
     pages = [page.read_text("utf-8") for page in course.folder.glob("feedback/*/*/*.html")]
     assert len(pages) == len(rows) - 1
     assert not any("secretly" in page for page in pages)

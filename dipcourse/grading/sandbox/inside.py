@@ -103,6 +103,7 @@ def become(grader: socket.socket, limits: dict[str, int]) -> None:
     """Be one submission, until the grader has done with it."""
     ctypes.CDLL(None).prctl(DUMPABLE, 1, 0, 0, 0)
     os.setsid()
+    os.register_at_fork(after_in_child=grader.close)  # a fork of theirs does not answer, too
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, name), (value, value))
     place = Path(os.environ["TMPDIR"]) / "notebook"
