@@ -23,7 +23,9 @@ from dipcourse.grading import ahead, oddities, outputs, record, summary
 from tools import classroom
 
 SAFE = ["--unsafe"] if UNSAFE else []
-SLOW = "__import__('time').sleep(1.5) or 2 * x"
+SLOW = "__import__('time').sleep(0.8) or 2 * x"
+HOSTILE = {f"hostile{k}": attack for k, attack in enumerate(classroom.HOSTILE.values())}
+DAMAGED = {f"damaged{k}": damage for k, damage in enumerate(classroom.DAMAGES)}
 STUDENTS = {
     "ada": {},
     "ben": {"twice": "3 * x"},
@@ -60,7 +62,7 @@ def run(course, *words, **options):
 
 
 def begin():
-    return [sys.executable, "-m", "dipcourse.grading", "a1"]
+    return [sys.executable, "-m", "dipcourse.grading", "a1", "--seconds", "4"]
 
 
 def table(course):
@@ -73,7 +75,10 @@ def outcomes(course):
 
 
 def test_a_class_is_graded_whatever_comes_between(course):
-    """A worker dies, the command is stopped, goes on, and later finds one notebook changed."""
+    """A worker dies, the command is stopped, goes on, and finds one notebook changed and many new.
+
+    Among the new ones is every attack and every damage of ``tools.classroom``.
+    """
     process = subprocess.Popen(
         [*begin(), "downloads", "--workers", "1", "--only", "collect", "--only", "grade", *SAFE],
         cwd=course.folder,
@@ -83,6 +88,7 @@ def test_a_class_is_graded_whatever_comes_between(course):
         start_new_session=True,
     )
     await_outcome(course, process)
+    assert process.poll() is None, process.communicate()[1]
     for one in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may have ended
             if "dipcourse.grading.worker" in one.cmdline():
@@ -101,27 +107,58 @@ def test_a_class_is_graded_whatever_comes_between(course):
 
     changed = answer(course.released(NAME), twice="x + x")
     course.write(f"downloads/ada_{NAME}.ipynb", changed)  # the first to be done
+    hand_in_the_others(course)
     graded = run(course, "downloads", "--roster", "names.csv", "--workers", "2")
     assert graded.returncode == 1, graded.stderr
     assert kept.items() <= outcomes(course).items()
-    assert len(outcomes(course)) == len(STUDENTS) + 1
     rows = table(course)
     full = float(sum(FULL.values()))
-    scores = {name: row["score"] for name, row in rows.items() if row["score"]}
+    scores = {name: rows[name]["score"] for name in STUDENTS}
     want = {"ada": full, "ben": 1.0, "cem": 3.0, "dan": 1.0, "eve": full}
     assert scores == {name: str(points) for name, points in want.items()}
+    nobody_is_lost_or_costs_another(rows, full)
     assert rows["gil"]["state"] == "nothing handed in"
     assert "fay: COULD NOT BE GRADED: the file cannot be read" in graded.stdout
     assert "twice ended its process" in rows["dan"]["notes"]
     with open(course.folder / "report" / NAME / "points.csv", encoding="utf-8") as file:
         tests = [row for row in csv.DictReader(file) if row["task"][:4] == "test"]
     assert all(float(row["points"] or 0) or row["reason"] for row in tests)  # no silent zero
+    other = [row["points"] for row in tests if row["task"] == "test-half" and row["points"]]
+    assert sorted(set(map(float, other))) == [0.0, 1.0]
+    assert other.count("0.0") == 1  # cem's alone
     page = (course.folder / "report" / NAME / "summary.html").read_text("utf-8")
     assert "test-twice-small" in page
     assert "twice ended its process" in page
     assert "dan: __import__" in page
-    assert len(list(course.folder.glob("feedback/*/*/*.html"))) == len(STUDENTS)
+    pages = list(course.folder.glob("feedback/*/*/*.html"))
+    assert len(pages) == len(STUDENTS) + len(HOSTILE) + len(DAMAGED) - 1
+    assert not any("secretly" in page.read_text("utf-8") for page in pages)  # no hidden test
     go_on_after_marking(course, full)
+
+
+def hand_in_the_others(course):
+    """Write the downloads of those who attack, and of those whose notebook was damaged."""
+    released = course.released(NAME)
+    for student, attack in HOSTILE.items():
+        notebook = answer(released)
+        cell(notebook, "task-twice").source = f"def twice(x):\n    {attack}\n    return 2 * x"
+        course.write(f"downloads/{student}_{NAME}.ipynb", notebook)
+    for student, damage in DAMAGED.items():
+        notebook = answer(released)
+        text = damage(notebook) or nbformat.writes(notebook)
+        course.write(f"downloads/{student}_{NAME}.ipynb", text)
+
+
+def nobody_is_lost_or_costs_another(rows, full):
+    """What can be mended costs nothing, an attack at most the points of its own task."""
+    assert rows.keys() == {*STUDENTS, *HOSTILE, *DAMAGED, "fay", "gil"}
+    for student, damage in DAMAGED.items():
+        if damage is classroom.cut_off:
+            assert rows[student]["state"].startswith("COULD NOT BE GRADED")
+        else:
+            assert float(rows[student]["score"]) == full, student
+    for student in HOSTILE:
+        assert FULL["test-half"] <= float(rows[student]["score"]) <= full, student
 
 
 def go_on_after_marking(course, full):
@@ -132,8 +169,9 @@ def go_on_after_marking(course, full):
         grade.manual_score, grade.needs_manual_grade = 2, False
         gradebook.db.commit()
     course.write(f"downloads/cem_{NAME}.ipynb", '{"cells": [')
-    again = run(course, "downloads", "--roster", "names.csv")
-    assert "6 students handed in; 4 are graded already." in again.stdout
+    again = run(course, "downloads", "--roster", "names.csv", "--workers", "1")
+    count = 6 + len(HOSTILE) + len(DAMAGED)
+    assert f"{count} students handed in; {count - 3} are graded already." in again.stdout
     assert outcomes(course) == done
     rows = table(course)
     assert (rows["ada"]["score"], rows["ada"]["state"]) == (str(full + 2), "graded")
@@ -141,49 +179,9 @@ def go_on_after_marking(course, full):
     assert rows["cem"]["state"].startswith("COULD NOT BE GRADED: the file cannot be read")
     assert list(course.folder.glob("feedback/cem/*/*.html")) == []
     with zipfile.ZipFile(course.folder / "report" / NAME / "upload.zip") as file:
-        pages = [f"{student}_{NAME}.html" for student in ("ada", "ben", "dan", "eve")]
-        assert sorted(file.namelist()) == pages
-
-
-def attacked(released, attack):
-    """A notebook whose ``twice`` does something else first."""
-    notebook = answer(released)
-    cell(notebook, "task-twice").source = f"def twice(x):\n    {attack}\n    return 2 * x"
-    return notebook
-
-
-def test_each_attack_and_each_damage_through_the_command(empty):
-    """Nobody is lost, no zero is silent, nobody sees a hidden test or costs another a point."""
-    course, full = empty, float(sum(FULL.values()))
-    course.run("generate_assignment", NAME, "--force")
-    released = course.released(NAME)
-    hostile = {f"hostile{k}": attack for k, attack in enumerate(classroom.HOSTILE.values())}
-    damaged = {f"damaged{k}": damage for k, damage in enumerate(classroom.DAMAGES)}
-    for student, attack in hostile.items():
-        course.write(f"downloads/{student}_{NAME}.ipynb", attacked(released, attack))
-    for student, damage in damaged.items():
-        notebook = answer(released)
-        text = damage(notebook) or nbformat.writes(notebook)
-        course.write(f"downloads/{student}_{NAME}.ipynb", text)
-    graded = run(course, "downloads", "--workers", "1", "--seconds", "4")
-    assert graded.returncode == 1, graded.stderr
-    rows = table(course)
-    assert rows.keys() == hostile.keys() | damaged.keys()
-    for student, row in rows.items():
-        if damaged.get(student) is classroom.cut_off:
-            assert row["state"].startswith("COULD NOT BE GRADED"), row
-        elif student in damaged:
-            assert float(row["score"]) == full, row
-        else:
-            assert FULL["test-half"] <= float(row["score"]) <= full, row
-    with open(course.folder / "report" / NAME / "points.csv", encoding="utf-8") as file:
-        tests = [row for row in csv.DictReader(file) if row["task"][:4] == "test"]
-    assert all(float(row["points"] or 0) or row["reason"] for row in tests)
-    other = [row["points"] for row in tests if row["task"] == "test-half" and row["points"]]
-    assert set(map(float, other)) == {1.0}
-    pages = [page.read_text("utf-8") for page in course.folder.glob("feedback/*/*/*.html")]
-    assert len(pages) == len(rows) - 1
-    assert not any("secretly" in page for page in pages)
+        pages = {f"{student}_{NAME}.html" for student in ("ada", "ben", "dan", "eve")}
+        assert pages <= set(file.namelist())
+        assert len(file.namelist()) == count - 3
 
 
 def await_outcome(course, process, beyond=0):

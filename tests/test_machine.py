@@ -95,7 +95,7 @@ print(want / (used("VmHWM") - before))
 PIXELS = "nets.PixelImage(torch.zeros_like(y)), None"
 UNET = "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 384, 384)"
 FITS = {
-    "many steps and frames": {"side": 512, "steps": 120, "prior": None, "net_and_z": PIXELS},
+    "many steps and frames": {"side": 512, "steps": 70, "prior": None, "net_and_z": PIXELS},
     "prior": {"side": 1024, "steps": 9, "prior": "priors.total_variation", "net_and_z": PIXELS},
     "network": {"side": 384, "steps": 3, "prior": None, "net_and_z": UNET},
 }

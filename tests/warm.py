@@ -90,6 +90,7 @@ def serve(listening):
     for name in LIBRARIES.split():
         __import__(name)
     gc.freeze()  # so that a fork shares this memory for good
+    gc.set_threshold(5000)
     gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended
     while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:

@@ -25,7 +25,7 @@ class Stop(Exception):
 
 def main(words: list[str] | None = None) -> int:
     """Grade a class. Returns 0, or 1 if anything needs a person."""
-    given = options().parse_args(words)
+    given = options().parse_intermixed_args(words)
     try:
         assignment = full_name(given.assignment)
         check_roster(given.roster)

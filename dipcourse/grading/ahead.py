@@ -26,6 +26,7 @@ from traitlets.config import Config
 
 from dipcourse.grading import jobs, worker
 from dipcourse.grading.mend import Mend
+from dipcourse.handin import ipynb
 
 GIVEN_OUT = 100  # jobs at once, done or waiting: enough for as many workers
 RETRIES = 2  # times that a job whose worker died is given to another one
@@ -59,7 +60,7 @@ def jobs_of(
 def in_order(where: dict[str, str]) -> Any:
     """A submission as nbgrader executes it."""
     path = Path("submitted", where["student"], where["assignment"], f"{where['notebook']}.ipynb")
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.reads(ipynb.text_of(path.read_bytes()), as_version=4)
     for step in (SilentMend, ClearOutput, DeduplicateIds, OverwriteKernelspec, OverwriteCells):
         notebook, _ = step(config=Config()).preprocess(notebook, {"nbgrader": copy.copy(where)})
     return notebook
