@@ -26,13 +26,13 @@ from course import ROOT, UNSAFE, points, prepared, scores, stub
 
 from dipcourse import fit
 from dipcourse.grading import ENVIRONMENT
+from dipcourse.grading.__main__ import KEPT
 from dipcourse.handin import fresh as fresh_start
 from dipcourse.handin import ipynb
 from tools import assignments, notebooks
 
 START = "import sys, fresh; fresh.work(sys.argv[1:])"
 DETERMINED = "torch.nn.", "dipcourse.nets"  # networks that their structure and weights determine
-KEPT = ".executed"
 LATER = "test-", "try-", "own-imports", "baseline", "hand-in"  # cells that no answer needs
 
 
@@ -150,9 +150,7 @@ def execute_handed_in(name: str) -> None:
     students = [path.parent.name for path in Path("submitted").glob(f"*/{name}")]
     seconds = outputs.SandboxedExecute.timeout.default_value
     for job in ahead.jobs_of(name, students, seconds, UNSAFE).values():
-        path = jobs.kept_at(KEPT, job)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(execute.done(job)), "utf-8")
+        jobs.keep(jobs.kept_at(KEPT, job), json.dumps(execute.done(job)))
 
 
 def here(notebook, space: dict, task: str, answer: str, tests: list[str]) -> dict:

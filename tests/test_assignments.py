@@ -22,10 +22,11 @@ import numpy
 import pytest
 import torch
 from course import Course, answered, own_tests, points, prepared, run_plainly, scores, stub
-from fresh import KEPT, disagreements, fits_kept, tried
+from fresh import disagreements, fits_kept, tried
 
 from dipcourse import handin
 from dipcourse.assignment import board, ours
+from dipcourse.grading.__main__ import KEPT
 from tools import assignments, notebooks
 from tools.bank import bank
 

@@ -32,6 +32,8 @@ from traitlets.log import get_logger
 
 from dipcourse.grading.notes import Failures
 
+GRADEBOOK = "sqlite:///gradebook.db"  # of the course folder
+
 #: What a submission finds in its environment while it is graded.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from dipcourse.grading import GRADEBOOK
 from dipcourse.grading.sandbox import NoSandbox, require_walls
 
 STEPS = "collect", "grade", "feedback", "report"
@@ -81,11 +82,12 @@ def full_name(begin: str) -> str:
 
 def check_roster(roster: Path | None) -> None:
     """Stop before hours of work if the class list is not there, or holds nobody."""
+    if roster is None:
+        return
     from dipcourse.grading import table
 
     try:
-        if roster:
-            table.read_roster(roster)
+        table.read_roster(roster)
     except OSError as error:
         raise Stop(f"the class list {roster} cannot be read: {error.strerror}") from None
     except ValueError as error:
@@ -98,7 +100,7 @@ def release(assignment: str) -> None:
 
     try:
         if Path("gradebook.db").exists():
-            with Gradebook("sqlite:///gradebook.db") as gradebook:
+            with Gradebook(GRADEBOOK) as gradebook:
                 gradebook.find_notebook(assignment, assignment)
             return
     except MissingEntry:
@@ -129,8 +131,13 @@ def collect(assignment: str, downloads: Path | None) -> None:
         nbgrader("zip_collect", assignment, "--force")
     elif downloads is not None:
         raise Stop(f"there is nothing in {downloads}")
-    if not [*Path("submitted").glob(f"*/{assignment}")]:
+    if not handed_in(assignment):
         raise Stop(f"nothing was handed in: name the downloads, or put them into {archive}")
+
+
+def handed_in(assignment: str) -> list[str]:
+    """The students with a folder in ``submitted/``, sorted."""
+    return sorted(path.parent.name for path in Path("submitted").glob(f"*/{assignment}"))
 
 
 def grade(assignment: str, given: argparse.Namespace) -> None:
@@ -138,15 +145,17 @@ def grade(assignment: str, given: argparse.Namespace) -> None:
 
     Who is graded already and has handed in nothing new is left out, with the marks of a person.
     """
-    from dipcourse.grading import ahead, outputs, record
+    from dipcourse.grading import ahead, jobs, outputs, record
 
     if not given.resume:
         shutil.rmtree(Path(KEPT, assignment), ignore_errors=True)
         record.place(KEPT, assignment).unlink(missing_ok=True)
-    students = sorted(path.parent.name for path in Path("submitted").glob(f"*/{assignment}"))
-    jobs = ahead.jobs_of(assignment, students, given.seconds, given.unsafe)
-    marks = record.marks(assignment, jobs, KEPT)
-    done, left = record.unchanged(assignment, marks, KEPT), ahead.left(jobs, KEPT)
+    students = handed_in(assignment)
+    job_of = ahead.jobs_of(assignment, students, given.seconds, given.unsafe)
+    kept = {student: jobs.kept_at(KEPT, job) for student, job in job_of.items()}
+    left = {path: job_of[student] for student, path in kept.items() if not path.exists()}
+    marks = record.marks(assignment, kept)
+    done = record.unchanged(assignment, marks, KEPT)
     print(f"{len(students)} students handed in; {len(done)} are graded already.")
     print(f"{len(left)} notebooks are to be executed. What nbgrader says stands in {LOG}.")
     if len(done) == len(students):

@@ -24,7 +24,7 @@ from nbgrader.preprocessors import (
 from tqdm import tqdm
 from traitlets.config import Config
 
-from dipcourse.grading import jobs, worker
+from dipcourse.grading import GRADEBOOK, jobs, worker
 from dipcourse.grading.mend import Mend
 from dipcourse.handin import ipynb
 
@@ -46,7 +46,7 @@ def jobs_of(
 
     What is wrong with the others, nbgrader's run will say.
     """
-    where = {"assignment": assignment, "notebook": assignment, "db_url": "sqlite:///gradebook.db"}
+    where = {"assignment": assignment, "notebook": assignment, "db_url": GRADEBOOK}
     source, found = jobs.source_of(where), {}
     for student in students:
         try:
@@ -64,12 +64,6 @@ def in_order(where: dict[str, str]) -> Any:
     for step in (SilentMend, ClearOutput, DeduplicateIds, OverwriteKernelspec, OverwriteCells):
         notebook, _ = step(config=Config()).preprocess(notebook, {"nbgrader": copy.copy(where)})
     return notebook
-
-
-def left(given: dict[str, dict[str, Any]], folder: str) -> dict[Path, dict[str, Any]]:
-    """{where its outcome is kept: job} of those jobs, {student: job}, that have none yet."""
-    paths = {jobs.kept_at(folder, job): job for job in given.values()}
-    return {path: job for path, job in paths.items() if not path.exists()}
 
 
 def run(
@@ -93,10 +87,7 @@ def run(
     with client(min(workers, len(left)), scheduler) as compute:
         bar = tqdm(compute(left), total=len(left), desc="execute", unit="notebook")
         for path, outcome in bar:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(".part")
-            unfinished.write_text(outcome, encoding="utf-8")
-            unfinished.replace(path)
+            jobs.keep(path, outcome)
             tell()
 
 

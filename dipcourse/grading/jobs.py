@@ -87,6 +87,14 @@ def kept_at(folder: str | Path, job: dict[str, Any]) -> Path:
     return Path(folder, job["assignment"], f"{name}.json")
 
 
+def keep(path: Path, outcome: str) -> None:
+    """Write an outcome, which is JSON, to its file: all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(outcome, encoding="utf-8")
+    unfinished.replace(path)
+
+
 def look_up(folder: str | Path, job: dict[str, Any]) -> dict[str, Any] | None:
     """The outcome of a job that is kept; None if it is not."""
     path = kept_at(folder, job)

@@ -3,33 +3,31 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from nbgrader.api import Gradebook
 
-from dipcourse.grading import jobs
+from dipcourse.grading import GRADEBOOK
 
 
-def marks(assignment: str, given: dict[str, dict[str, Any]], folder: str | Path) -> dict[str, str]:
+def marks(assignment: str, outcomes: dict[str, Path]) -> dict[str, str]:
     """{student: what changes with the notebook, the assignment or the course's version}.
 
     Args:
         assignment: its name.
-        given: {student: job}.
-        folder: where outcomes are kept.
+        outcomes: {student: the file of the outcome}.
     """
     found = {}
-    for student, job in given.items():
+    for student, outcome in outcomes.items():
         files = sorted(Path("submitted", student, assignment).glob("*.ipynb"))
         handed_in = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        found[student] = f"{handed_in} {jobs.kept_at(folder, job).name}"
+        found[student] = f"{handed_in} {outcome.name}"
     return found
 
 
 def unchanged(assignment: str, marks: dict[str, str], folder: str | Path) -> set[str]:
     """The students whose mark is the one that was kept, and who are in the gradebook."""
     before = kept(assignment, folder)
-    with Gradebook("sqlite:///gradebook.db") as gradebook:
+    with Gradebook(GRADEBOOK) as gradebook:
         known = {one.student.id for one in gradebook.assignment_submissions(assignment)}
     same = {student for student, mark in marks.items() if before.get(student) == mark}
     return same & known & set(graded(assignment))
@@ -50,10 +48,10 @@ def kept(assignment: str, folder: str | Path) -> dict[str, str]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def graded(assignment: str, since: float = 0) -> list[str]:
+def graded(assignment: str, since: float = 0, root: str | Path = ".") -> list[str]:
     """The students of whom there is a graded notebook, written since a time, sorted."""
-    found = Path("autograded").glob(f"*/{assignment}/{assignment}.ipynb")
-    return sorted(path.parts[1] for path in found if path.stat().st_mtime >= since)
+    found = Path(root).glob(f"autograded/*/{assignment}/*.ipynb")
+    return sorted({path.parts[-3] for path in found if path.stat().st_mtime >= since})
 
 
 def place(folder: str | Path, assignment: str) -> Path:

@@ -10,7 +10,7 @@ import nbformat
 from nbgrader import utils
 from nbgrader.api import Gradebook
 
-from dipcourse.grading import oddities
+from dipcourse.grading import GRADEBOOK, oddities
 from dipcourse.grading.notes import Notes
 from dipcourse.grading.table import FAILED
 
@@ -55,7 +55,7 @@ def grades_of(assignment: str, states: dict[str, str]) -> list[dict[str, Any]]:
         states: {student: state} of the table: the reason, where a notebook could not be graded.
     """
     found = []
-    with Gradebook("sqlite:///gradebook.db") as gradebook:
+    with Gradebook(GRADEBOOK) as gradebook:
         for submission in gradebook.assignment_submissions(assignment):
             student = submission.student.id
             notes = Notes(student, assignment).lines()

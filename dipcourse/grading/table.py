@@ -12,7 +12,7 @@ from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
 from nbgrader.plugins import ExportPlugin
 from traitlets import Unicode, default
 
-from dipcourse.grading import whose
+from dipcourse.grading import record, whose
 from dipcourse.grading.notes import Notes
 
 COLUMNS = "student", "assignment", "score", "of", "state", "notes"
@@ -60,12 +60,13 @@ class Grades(ExportPlugin):
         """The lines of one assignment."""
         submissions = {one.student.id: one for one in assignment.submissions}
         arrived = self.arrived(assignment.name)
+        graded = set(record.graded(assignment.name, root=self.root))  # in nbgrader's last run
         blank = dict.fromkeys(COLUMNS, "") | {"state": NOTHING}
         blank |= {"assignment": assignment.name, "of": assignment.max_score}
         rows = []
         for name in sorted({student.id for student in gradebook.students} | set(arrived)):
             lines = Notes(name, assignment.name, self.root).lines()
-            lost = bool(arrived.get(name)) and not self.is_graded(name, assignment.name)
+            lost = bool(arrived.get(name)) and name not in graded
             result = outcome(submissions.get(name), arrived.get(name), lines, lost)
             rows.append(blank | {"student": name, "notes": "; ".join(lines)} | result)
         return called(rows, read_roster(Path(self.roster)), blank) if self.roster else rows
@@ -74,10 +75,6 @@ class Grades(ExportPlugin):
     def root(self) -> Path:
         """The course folder."""
         return Path(self.parent.coursedir.root)
-
-    def is_graded(self, student: str, assignment: str) -> bool:
-        """Whether a notebook of a student was graded, in nbgrader's last run and not before it."""
-        return any(self.root.glob(f"autograded/{student}/{assignment}/*.ipynb"))
 
     def arrived(self, assignment: str) -> dict[str, list[str]]:
         """{student: the names of the files that arrived}."""
@@ -89,7 +86,7 @@ def outcome(
     submission: SubmittedAssignment | None,
     files: list[str] | None,
     notes: list[str],
-    lost: bool = False,
+    lost: bool,
 ) -> dict[str, Any]:
     """Score and state of one student.
 
