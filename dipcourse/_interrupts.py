@@ -140,9 +140,9 @@ class _Cell:
 class Watch:
     """The interrupts of something that plays in the kernel's event loop.
 
-    Between messages the kernel ignores interrupts, and in them an exception at any line would leave
-    a tick half done. So the first interrupt asks the loop for ``stop``, after the running tick; the
-    next breaks off the tick's work.
+    Between messages the kernel ignores interrupts; in a message of a widget it would raise
+    KeyboardInterrupt at any line, in a tick or beside it, and forget it. So the first interrupt
+    asks the loop for ``stop``, after the running tick; the next breaks off the tick's work.
 
     Args:
         loop: the event loop, or None: all stays as it is.
@@ -159,7 +159,8 @@ class Watch:
         stop: Callable[[], None],
     ) -> None:
         self._loop, self._is_playing, self._stop = loop, is_playing, stop
-        self._asked = self._working = False
+        self._shell = get_ipython()
+        self._asked = self._working = self._listens = False
 
     @contextmanager
     def tick(self) -> Iterator[None]:
@@ -193,6 +194,16 @@ class Watch:
             signal.signal(signal.SIGINT, self._press)
         elif handler == self._press and not self._is_playing():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if self._shell and self._listens != self._is_playing():
+            self._listens = self._is_playing()
+            events = self._shell.events
+            change = events.register if self._listens else events.unregister
+            change("pre_execute", self._message)
+
+    def _message(self) -> None:
+        """A message begins, a cell's or a widget's; the kernel sets the handler back at its end."""
+        if is_main() and self._shell.get_parent().get("msg_type") == "comm_msg":
+            signal.signal(signal.SIGINT, self._press)
 
     def _press(self, *_: object) -> None:
         if self._asked and self._working:

@@ -376,6 +376,29 @@ def test_the_stop_button_of_a_front_end(kernel):
     assert kernel.client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
 
 
+PANEL = """
+from dipcourse import live
+panel = live.fit_panel(nets.PixelImage(0 * y), None, y, degrade.Identity(), steps=10**6)
+panel.play.observe(lambda change: change.new == 2 and press(), names="value")  # after the tick
+print(panel.play.comm.comm_id, panel._playing)
+"""
+
+
+def test_a_panel_hears_an_interrupt_beside_its_ticks(kernel):
+    """In a widget's message, which swallows a KeyboardInterrupt; a cell's raises it."""
+    kernel.run("later()")
+    widget, playing = kernel.run(PANEL).text.split()
+    for state in ({playing: True}, {"value": 1}, {"value": 2}):
+        content = {"comm_id": widget, "data": {"method": "update", "state": state}}
+        content["data"]["buffer_paths"] = []
+        kernel.client.shell_channel.send(kernel.client.session.msg("comm_msg", content))
+    look = "print(panel._is_playing(), live.fitting.STOPPED.split()[0] in panel.html)"
+    assert kernel.run(look).text == "False True\n"
+    kernel.run("panel.play.value = 0; setattr(panel.play, panel._playing, True)")
+    assert kernel.run("press()").error["ename"] == "KeyboardInterrupt"
+    kernel.run("panel.pause()")
+
+
 @pytest.mark.parametrize("presses", ["5", "5, 6", "0"])
 def test_under_grading_an_interrupt_is_what_it_always_was(kernel, presses):
     kernel.run("later(); os.environ['NBGRADER_EXECUTION'] = 'autograde'")
