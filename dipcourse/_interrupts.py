@@ -185,8 +185,14 @@ class Watch:
 
     def between_ticks(self) -> None:
         """Listen if ticks come: to be called when they start, after each, and when they end."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._listen)  # not while a message is handled
+        if self._loop is None:
+            return
+        if self._shell and self._listens != self._is_playing():
+            self._listens = self._is_playing()
+            events = self._shell.events
+            change = events.register if self._listens else events.unregister
+            change("pre_execute", self._message)
+        self._loop.call_soon_threadsafe(self._listen)  # not while a message is handled
 
     def _listen(self) -> None:
         handler = signal.getsignal(signal.SIGINT) if is_main() else None
@@ -194,11 +200,6 @@ class Watch:
             signal.signal(signal.SIGINT, self._press)
         elif handler == self._press and not self._is_playing():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self._shell and self._listens != self._is_playing():
-            self._listens = self._is_playing()
-            events = self._shell.events
-            change = events.register if self._listens else events.unregister
-            change("pre_execute", self._message)
 
     def _message(self) -> None:
         """A message begins, a cell's or a widget's; the kernel sets the handler back at its end."""
