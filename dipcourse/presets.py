@@ -76,27 +76,27 @@ QUICK = {"lr": 0.005, "optimizer": "quick adam"}
 # tools/measured/speed/presets.py is the table behind the laptop's settings
 TABLE = {
     "overfit": {
-        "smoke": Preset(32, SHORT, NOISE, {"steps": 20, "lr": 0.01}),
+        "smoke": Preset(32, SHORT, NOISE, {"steps": 12, "lr": 0.01}),
         "laptop": Preset(96, SHORT, NOISE, {"steps": 500, "lr": 0.01}),
         "paper": Preset(96, SHORT, NOISE, {"steps": 1000, "lr": 0.01}),
     },
     "denoise": {
-        "smoke": Preset(64, FUNNEL, THIN, {"steps": 20, "jitter": 1 / 30, **QUICK}),
+        "smoke": Preset(64, FUNNEL, THIN, {"steps": 12, "jitter": 1 / 30, **QUICK}),
         "laptop": Preset(192, FUNNEL, THIN, {"steps": 500, "jitter": 1 / 30, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 1800, "lr": 0.01, "jitter": 1 / 30}),
     },
     "inpaint": {
-        "smoke": Preset(64, DEEP_FUNNEL, THIN, {"steps": 20, "jitter": 0.02, **QUICK}),
+        "smoke": Preset(64, DEEP_FUNNEL, THIN, {"steps": 12, "jitter": 0.02, **QUICK}),
         "laptop": Preset(192, DEEP_FUNNEL, THIN, {"steps": 500, "jitter": 0.02, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 11000, "lr": 0.001, "jitter": 0.03}),
     },
     "superres": {
-        "smoke": Preset(64, COARSE_SKIPS, NOISE, {"steps": 20, **QUICK}),
+        "smoke": Preset(64, COARSE_SKIPS, NOISE, {"steps": 12, **QUICK}),
         "laptop": Preset(192, COARSE_SKIPS, NOISE, {"steps": 500, **QUICK}),
         "paper": Preset(512, PAPER, NOISE, {"steps": 2000, "lr": 0.01, "jitter": 0.03}),
     },
     "curves": {
-        "smoke": Preset(32, PLAIN, NOISE, {"steps": 20, "lr": 0.01}),
+        "smoke": Preset(32, PLAIN, NOISE, {"steps": 12, "lr": 0.01}),
         "laptop": Preset(64, PLAIN, NOISE, {"steps": 400, "lr": 0.01}),
         "paper": Preset(256, PAPER, NOISE, {"steps": 2400, "lr": 0.01}),
     },

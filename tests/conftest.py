@@ -1,9 +1,11 @@
 """Shared fixtures."""
 
+import contextlib
 import gc
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,8 @@ gc.disable()  # until all is imported, which takes a third longer with it
 
 ROOT = Path(__file__).parents[1]
 COLAB = ROOT / ".venv-colab" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+START = pytest.StashKey[warm.Start]()
 
 #: Files that share what is dear to make among the tests of one parameter only.
 BY_PARAMETER = "tests/test_lessons.py", "tests/test_assignments.py"
@@ -87,11 +91,43 @@ def pytest_xdist_make_scheduler(config, log):
     return Together(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """The workers of `make test` share a server of warm starts."""
+    config = node.config
+    if START not in config.stash:
+        stack = contextlib.ExitStack()
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        config.stash[START] = stack.enter_context(warm.server(Path(folder)))
+        config.add_cleanup(stack.close)
+    node.workerinput["start"] = tuple(config.stash[START])
+
+
 @pytest.fixture(scope="session")
-def start(tmp_path_factory):
+def start(request, tmp_path_factory):
     """How Python programs and kernels start that find the libraries imported."""
+    shared = getattr(request.config, "workerinput", {}).get("start")
+    if shared:
+        yield warm.Start(*shared)
+        return
     with warm.server(tmp_path_factory.mktemp("warm")) as how:
         yield how
+
+
+@pytest.fixture(scope="module")
+def warm_kernels(start):
+    """The kernels that the tests of a file execute start warm."""
+    with kernels_start(start):
+        yield
+
+
+@contextlib.contextmanager
+def kernels_start(start):
+    """A block in which kernels, and the servers of kernels, start so."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in start.environment.items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -209,9 +245,10 @@ def _outside(url):
 
 
 @pytest.fixture(scope="session")
-def jupyterlab(tmp_path_factory):
+def jupyterlab(tmp_path_factory, start):
     """A running JupyterLab server."""
-    server = JupyterLab(tmp_path_factory.mktemp("lab"))
+    with kernels_start(start):
+        server = JupyterLab(tmp_path_factory.mktemp("lab"))
     yield server
     server.close()
 

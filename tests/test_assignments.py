@@ -318,18 +318,19 @@ def sample(name, released):
     """What nbgrader itself grades: {student: ({task: answer}, notebook)}.
 
     In "mixed" right answers, wrong ones and an untouched task stand side by side, and the tests of
-    a right one were deleted. "reference" holds the solutions, no answers of the bank.
+    a right one were deleted; the mini-project gets a part of the points. "reference" holds the
+    solutions, no answers of the bank.
     """
     answers = bank(name)
-    order = [task.id for task in tasks(name)]
-    even, untouched = order[::2], order[1]
-    mixed = {task: partly_right(answers[task]["wrong"])["code"] for task in order}
-    mixed |= {task: answers[task]["right"][0]["code"] for task in even}
+    *order, untouched, project = [task.id for task in tasks(name)]
+    right = order[::2]
+    mixed = {task: partly_right(answers[task]["wrong"])["code"] for task in [*order, project]}
+    mixed |= {task: answers[task]["right"][0]["code"] for task in right}
     mixed |= {task.id: stub(task) for task in tasks(name) if task.id == untouched}
     solutions = {cell.id: cell.source for cell in SOURCES[name].cells}
     return {
         "reference": ({}, answered(released, solutions)),
-        "mixed": (mixed, without(own_tests(even[0], released), answered(released, mixed))),
+        "mixed": (mixed, without(own_tests(right[0], released), answered(released, mixed))),
     }
 
 

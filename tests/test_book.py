@@ -83,7 +83,7 @@ COMPARE = "player.compare(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, warm_kernels):
     """A book of two lessons, the second of which fails: (what was said, its folder)."""
     folder = tmp_path_factory.mktemp("lessons")
     good = [new_markdown_cell(FORMULA, id="title")]

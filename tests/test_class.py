@@ -26,6 +26,8 @@ SAFE = ["--unsafe"] if UNSAFE else []
 SLOW = "__import__('time').sleep(0.8) or 2 * x"
 HOSTILE = {f"hostile{k}": attack for k, attack in enumerate(classroom.HOSTILE.values())}
 DAMAGED = {f"damaged{k}": damage for k, damage in enumerate(classroom.DAMAGES)}
+ONLY_GRADE = ["--only", "collect", "--only", "grade"]
+COMMAND = ["-m", "dipcourse.grading", "a1", "--seconds", "4"]
 STUDENTS = {
     "ada": {},
     "ben": {"twice": "3 * x"},
@@ -54,15 +56,10 @@ def course(empty):
     return course
 
 
-def run(course, *words, **options):
+def run(course, *words):
     """The command's process, at its end."""
-    return subprocess.run(
-        [*begin(), *words, *SAFE], cwd=course.folder, capture_output=True, text=True, **options
-    )
-
-
-def begin():
-    return [sys.executable, "-m", "dipcourse.grading", "a1", "--seconds", "4"]
+    command = [*course.start.command, *COMMAND, *words, *SAFE]
+    return subprocess.run(command, cwd=course.folder, capture_output=True, text=True)
 
 
 def table(course):
@@ -80,7 +77,7 @@ def test_a_class_is_graded_whatever_comes_between(course):
     Among the new ones is every attack and every damage of ``tools.classroom``.
     """
     process = subprocess.Popen(
-        [*begin(), "downloads", "--workers", "1", "--only", "collect", "--only", "grade", *SAFE],
+        [sys.executable, *COMMAND, "downloads", "--workers", "1", *ONLY_GRADE, *SAFE],
         cwd=course.folder,
         stderr=subprocess.PIPE,
         text=True,

@@ -168,6 +168,7 @@ def test_tv_was_swept_over_weights_and_its_best_is_not_at_an_end(lesson):
 
 
 @pytest.mark.lesson
+@pytest.mark.usefixtures("warm_kernels")
 def test_the_lesson_runs_without_a_classifier_and_says_so():
     (path,) = notebooks.LESSONS.glob("11_*.ipynb")
     notebook = notebooks.read(path)

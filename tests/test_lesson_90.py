@@ -98,7 +98,7 @@ def test_a_slow_machine_gets_the_recording_and_is_told(monkeypatch, capsys):
     assert made is None
     assert played[0].settings["command"].endswith("90_noisy")
     said = capsys.readouterr().out
-    assert "267 s here" in said  # 20 steps, and a third more for drawing
+    assert "160 s here" in said  # 12 steps, and a third more for drawing
     assert "more than 60 s, so this is a recording" in said
     assert "face" in said
 

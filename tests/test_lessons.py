@@ -26,6 +26,8 @@ from dipcourse.show import picture
 from tools import notebooks
 from tools.execute import execute, printed
 
+pytestmark = pytest.mark.usefixtures("warm_kernels")
+
 LESSONS = notebooks.lessons()
 REMEMBER = f"__import__('runpy').run_path({remembered.__file__!r})['remember']()"
 OPEN, WRONG, RIGHT = "☐", "✗", "✓"
@@ -279,12 +281,6 @@ def everything(notebook, probes, acts):
     longer = with_answers(lesson)
     longer.cells += again(lesson) + as_readers_do(lesson, acts)
     return longer
-
-
-@pytest.fixture(autouse=True)
-def kernels_start_warm(monkeypatch, start):
-    for name, value in start.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.lesson

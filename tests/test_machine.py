@@ -93,11 +93,11 @@ run(net, z, y, {steps}, {prior})
 print(want / (used("VmHWM") - before))
 """
 PIXELS = "nets.PixelImage(torch.zeros_like(y)), None"
-UNET = "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 384, 384)"
+UNET = "nets.UNet(8, 3, (16, 32, 32)), nets.fixed_input(8, 256, 256)"
 FITS = {
-    "many steps and frames": {"side": 512, "steps": 70, "prior": None, "net_and_z": PIXELS},
-    "prior": {"side": 1024, "steps": 9, "prior": "priors.total_variation", "net_and_z": PIXELS},
-    "network": {"side": 384, "steps": 3, "prior": None, "net_and_z": UNET},
+    "many steps and frames": {"side": 384, "steps": 70, "prior": None, "net_and_z": PIXELS},
+    "prior": {"side": 768, "steps": 9, "prior": "priors.total_variation", "net_and_z": PIXELS},
+    "network": {"side": 256, "steps": 3, "prior": None, "net_and_z": UNET},
 }
 STEPS = """
 def faults():
@@ -105,11 +105,11 @@ def faults():
     stepper.step()
     return getrusage(RUSAGE_SELF).ru_minflt - before
 
-y = torch.rand(1, 3, 2048, 2048)  # 50 MB: more than glibc keeps of itself
+y = torch.rand(1, 3, 1720, 1720)  # 36 MB: more than glibc keeps of itself
 stepper = fit.Stepper(nets.PixelImage(y), None, y, degrade.Identity())
 for _ in range(10):  # the heap grows in the first steps, by chance in more or fewer of them
     stepper.step()
-print(median(faults() for _ in range(11)))
+print(median(faults() for _ in range(7)))
 """
 HANDED_BACK = """
 def used():
@@ -160,7 +160,7 @@ def test_the_estimate_is_near_what_a_fit_takes(measured, name):
 
 
 def test_a_step_takes_no_memory_anew(measured):
-    pages_of_a_picture = 4 * 3 * 2048**2 / 4096
+    pages_of_a_picture = 4 * 3 * 1720**2 / 4096
     assert measured("steps") < pages_of_a_picture
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from datetime import date
 
 import pytest
@@ -27,8 +26,8 @@ def git(folder, *words):
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def run(folder, *words):
-    command = [sys.executable, "-m", "tools.release", *words]
+def run(start, folder, *words):
+    command = [*start.command, "-m", "tools.release", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -69,10 +68,10 @@ def course(original, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def released(original, tmp_path_factory):
+def released(original, tmp_path_factory, start):
     """The course after a release, and what the command said."""
     folder = shutil.copytree(original, tmp_path_factory.mktemp("released") / "course")
-    process = run(folder, NEW)
+    process = run(start, folder, NEW)
     assert process.returncode == 0, process.stderr
     return folder, process.stdout
 
@@ -160,11 +159,11 @@ BROKEN = {
 }
 
 
-def test_each_file_that_disagrees_is_named(original, tmp_path):
+def test_each_file_that_disagrees_is_named(original, tmp_path, start):
     folder = shutil.copytree(original, tmp_path / "course")
     for name, (pattern, new, _) in BROKEN.items():
         change(folder / name, pattern, new)
-    process = run(folder, "--check")
+    process = run(start, folder, "--check")
     assert process.returncode == 1
     for *_, words in BROKEN.values():
         assert words in process.stdout

@@ -38,7 +38,7 @@ from dipcourse import degrade, fit, images, presets
 preset = presets.get("overfit")
 x = images.load("face", preset.size)
 net, z = preset.make()
-settings = preset.fit | {"steps": 40}
+settings = preset.fit | {"steps": 15}
 history = fit.fit(net, z, x, degrade.Identity(), progress=False, **settings)
 changed = history.settings.get("threads changed", [])
 print(history.settings["threads"], *[number for _, number in changed])

@@ -95,7 +95,7 @@ def test_the_server_ends_with_who_started_it(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path)]
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL)
     address = str(tmp_path / "warm")
-    deadline = time.monotonic() + 60  # it looks for its end when all is imported
+    deadline = time.monotonic() + 60
     while serving(address) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not serving(address)

@@ -10,6 +10,7 @@ needs; elsewhere, and with ``DIPCOURSE_COLD=1``, programs start as they always d
 
 import atexit
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -86,20 +87,26 @@ def kernels(folder, command):
 
 def serve(listening):
     """Fork for each client, until standard input ends."""
-    gc.disable()  # imports are faster without
-    for name in LIBRARIES.split():
-        __import__(name)
-    gc.freeze()  # so that a fork shares this memory for good
-    gc.set_threshold(5000)
-    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a fork ended
     while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
+        load()
         client, _ = listening.accept()
         if os.fork() == 0:
             listening.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             attend(client)
         client.close()
+
+
+@functools.cache  # for the first client
+def load():
+    """Import the libraries."""
+    gc.disable()  # imports are faster without
+    for name in LIBRARIES.split():
+        __import__(name)
+    gc.freeze()  # so that a fork shares this memory for good
+    gc.set_threshold(5000)
+    gc.enable()
 
 
 def attend(client):
