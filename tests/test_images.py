@@ -378,10 +378,10 @@ print(peak() - start)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no resource module")
 @pytest.mark.parametrize("size", [[], [256]])
-def test_memory_is_bounded(tmp_path, size):
+def test_memory_is_bounded(tmp_path, size, start):
     """48 megapixels in colour took 1700 MB; Pillow's own part is 4 bytes a pixel, 190 MB."""
     path = saved(tmp_path, Image.new("RGB", (8000, 6000), "red"), "p.png", compress_level=1)
-    used = output(sys.executable, "-c", MEMORY, path, *size, folder=tmp_path, path=[ROOT])
+    used = output(*start.command, "-c", MEMORY, path, *size, folder=tmp_path, path=[ROOT])
     assert int(used.split()[-1]) < 550e6
 
 

@@ -132,14 +132,14 @@ print(held - used())
 
 
 @pytest.fixture(scope="module")
-def measured():
+def measured(start):
     """A function of a name: what the fit of FITS, STEPS or HANDED_BACK prints."""
     if sys.platform != "linux":
         pytest.skip("reads /proc, and is about glibc")
     codes = {name: ESTIMATE.format(**what) for name, what in FITS.items()}
     codes |= {"steps": STEPS, "handed back": HANDED_BACK}
     process = subprocess.run(
-        [sys.executable, "-c", FORKS],
+        [*start.command, "-c", FORKS],
         input=json.dumps(codes),
         cwd=ROOT,
         capture_output=True,

@@ -104,6 +104,11 @@ def load():
     gc.disable()  # imports are faster without
     for name in LIBRARIES.split():
         __import__(name)
+    from nbgrader import api
+
+    api.get_alembic_version = functools.cache(api.get_alembic_version)
+    with contextlib.suppress(OSError):  # a command that is not there
+        api.get_alembic_version()  # takes a second, for each new gradebook
     gc.freeze()  # so that a fork shares this memory for good
     gc.set_threshold(5000)
     gc.enable()
