@@ -192,7 +192,7 @@ def faults(name: str, folder: Path, kinds: dict[str, str]) -> list[str]:
         line
         for cell in source.cells
         for part in re.findall(r"BEGIN HIDDEN TESTS(.*?)### END", cell.source, re.DOTALL)
-        for line in re.findall(r"def (_\w+)\(", part)
+        for line in re.findall(r"^def (_\w+)\(", part, re.MULTILINE)
     ]
     with open(folder / "report" / name / "points.csv", encoding="utf-8") as file:
         points = list(csv.DictReader(file))
