@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 from IPython import get_ipython
@@ -160,7 +160,7 @@ class Watch:
     ) -> None:
         self._loop, self._is_playing, self._stop = loop, is_playing, stop
         self._shell = get_ipython()
-        self._asked = self._working = self._listens = False
+        self._asked = self._working = False
 
     @contextmanager
     def tick(self) -> Iterator[None]:
@@ -187,11 +187,11 @@ class Watch:
         """Listen if ticks come: to be called when they start, after each, and when they end."""
         if self._loop is None:
             return
-        if self._shell and self._listens != self._is_playing():
-            self._listens = self._is_playing()
-            events = self._shell.events
-            change = events.register if self._listens else events.unregister
-            change("pre_execute", self._message)
+        if self._shell and self._is_playing():
+            self._shell.events.register("pre_execute", self._message)  # once
+        elif self._shell:
+            with suppress(ValueError):  # it is not registered
+                self._shell.events.unregister("pre_execute", self._message)
         self._loop.call_soon_threadsafe(self._listen)  # not while a message is handled
 
     def _listen(self) -> None:
