@@ -754,6 +754,37 @@ def test_an_endless_loop_costs_its_limit_once(sandbox):
     assert len(submission.incidents) == 1
 
 
+def test_cells_run_again_as_they_ran_and_within_their_time(sandbox):
+    """After a test that has ended the process: they may ask the grader for functions again."""
+    course = "import os, torch\nfrom dipcourse import metrics\n"
+    course += "number = metrics.psnr(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.1))"
+    with execute.Submission(sandbox, NAME, 1) as submission:
+        assert passed(submission.run(course))
+        assert passed(submission.run("def psnr(a, b):\n    os._exit(0)"))
+        assert "ended its process" in words(submission.test(TEST))
+        assert "20.0" in words(submission.run("print(number)"))
+        submission.ran.insert(0, "while True:\n    pass")  # the clock has told it to
+        submission.again()
+        assert "20.0" in words(submission.run("print(number)"))
+        assert submission.incidents[-1] == "a cell that had run did not run again, and is left out"
+
+
+@WALLS
+def test_an_end_that_shows_late_costs_nobody_else(sandbox):
+    """What a test has started ends the whole sandbox while the next cell runs."""
+    late = """
+import os, signal, threading, time
+def end():
+    os.kill(os.getppid(), signal.SIGKILL)
+def denoise_tv():
+    threading.Timer(0.3, end).start()"""
+    with execute.Submission(sandbox, NAME, 20) as submission:
+        assert passed(submission.run(late))
+        assert passed(submission.test("denoise_tv()"))
+        assert passed(submission.run(f"time.sleep(1)\n{RIGHT}"))
+        assert passed(submission.test(TEST))
+
+
 def test_a_test_leaves_the_grader_as_it_was(sandbox):
     outcome(sandbox, RIGHT)
     assert stage.standing == {}

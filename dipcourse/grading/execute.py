@@ -10,7 +10,7 @@ import io
 import re
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -113,12 +113,31 @@ class Submission:
         self.sandbox.end()
 
     def start(self) -> None:
-        """Have a new process, which runs again what has run."""
+        """Have a new process, which runs again what has run; what twice fails to is left out."""
+        failed_once: list[str] = []
+        while (source := self.first_that_fails()) is not None:
+            if source in failed_once:
+                self.ran.remove(source)
+                self.incidents.append("a cell that had run did not run again, and is left out")
+            failed_once.append(source)
+
+    def first_that_fails(self) -> str | None:
+        """Have a new process; the first cell that has run and does not run in it, if any."""
         known = functools.partial(course.has, self.assignment)
         connection = self.sandbox.submission()
         self.peer = remote.Peer(connection, self.course, names=standing, known=known)
         for source in self.ran:
-            self.peer.ask("cell", source=source)
+            try:
+                self.shown(source)
+            except (TimedOut, wire.Broken):
+                self.peer.connection.close()
+                return source
+        return None
+
+    def again(self) -> None:
+        """Start again, in place of a process that ended or was stopped."""
+        self.peer.connection.close()
+        self.start()
 
     def course(self, name: str) -> Any:
         """A function of the course, for a cell of the student's: not while tests run."""
@@ -132,50 +151,64 @@ class Submission:
             raise RuntimeError(f"{name} is not there while a notebook is graded")
         return function
 
+    def shown(self, source: str) -> list[NotebookNode]:
+        """What a cell of the student's shows; raises ``TimedOut`` or ``Broken`` if cut off."""
+        with limited(self.seconds), remote.believed("outputs that are none"):
+            return [nbformat.from_dict(one) for one in self.peer.ask("cell", source=source)]
+
     def run(self, source: str) -> list[NotebookNode]:
         """The outputs of a cell of the student's."""
         try:
-            with limited(self.seconds):
-                outputs = self.peer.ask("cell", source=source)
-                checked = [nbformat.from_dict(output) for output in outputs]
-        except (TimedOut, wire.Broken, TypeError) as error:
+            outputs: list[NotebookNode] = self.tried_twice(lambda: self.shown(source))
+        except (TimedOut, wire.Broken) as error:
             words = self.fallen("a cell", error)
             return [new_output("error", ename="NotFinished", evalue=words, traceback=[words])]
         self.ran.append(source)
-        return checked
+        return outputs
 
-    def test(self, source: str, again: bool = True) -> list[NotebookNode]:
-        """The outputs of a test cell, its score among them.
-
-        If the whole sandbox ends meanwhile, the cell runs again: what has ended it may have been
-        the function of an earlier test.
-        """
+    def test(self, source: str) -> list[NotebookNode]:
+        """The outputs of a test cell, its score among them."""
         found = UNDER_TEST.search(source)
         name = found[1] if found else ""
         if name in self.stopped:
             return [failed("NotRunAgain", f"{name} {self.stopped[name]}; it is not run again")]
-        printed, strict = io.StringIO(), board.strict
+        printed = io.StringIO()
+        try:
+            result = self.tried_twice(lambda: self.tested(source, printed))
+        except (TimedOut, wire.Broken) as error:
+            words = self.fallen(name or "a test", error)
+            self.stopped |= {name: words} if name else {}
+            result = [failed("NotFinished", f"{name or 'this test'} {words}")]
+        text = printed.getvalue()
+        return [*([new_output("stream", text=text)] if text else []), *result]
+
+    def tried_twice(self, attempt: Callable[[], Any]) -> Any:
+        """What an attempt returns; if its process ends, what a second one in a new process does.
+
+        What ended it may be the work of an earlier cell or test, which shows late.
+        """
+        try:
+            return attempt()
+        except wire.Broken:
+            self.again()
+            return attempt()
+
+    def tested(self, source: str, printed: io.StringIO) -> list[NotebookNode]:
+        """The value of a test cell, or its error; raises ``TimedOut`` or ``Broken`` if cut off."""
+        printed.seek(0)
+        printed.truncate()
+        strict = board.strict
         self.testing = board.strict = True
         try:
             with limited(self.seconds), printing_to(printed):
                 value = evaluated(source, {"__name__": "__test__", **self.functions()})
                 self.peer.ask("forget")
-            result = [] if value is None else [score(value)]
-        except (TimedOut, wire.Broken) as error:
-            if again and isinstance(error, wire.Broken) and self.sandbox.ended_from_inside():
-                self.peer.connection.close()
-                self.start()
-                return self.test(source, again=False)
-            words = self.fallen(name or "a test", error)
-            self.stopped |= {name: words} if name else {}
-            result = [failed("NotFinished", f"{name or 'this test'} {words}")]
+            return [] if value is None else [score(value)]
         except (Exception, SystemExit) as error:
-            result = [told(error, source)]
+            return [told(error, source)]
         finally:
             self.testing, board.strict = False, strict
             self.peer.forget()
-        text = printed.getvalue()
-        return [*([new_output("stream", text=text)] if text else []), *result]
 
     def functions(self) -> dict[str, Any]:
         """{name: function of the submission} of those that tasks ask for and that are there."""
@@ -192,8 +225,7 @@ class Submission:
         if isinstance(error, wire.Broken):
             words = f"ended its process ({self.sandbox.killed or error})"
         self.incidents.append(f"{what} {words}")
-        self.peer.connection.close()
-        self.start()
+        self.again()
         return words
 
 

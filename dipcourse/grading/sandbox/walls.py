@@ -114,12 +114,6 @@ class Sandbox:
                 self._tell(b"f", [theirs.fileno()])
         return mine
 
-    def ended_from_inside(self) -> bool:
-        """Whether a submission has ended the process that waits: this may show late."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(SECONDS)
-        return self.process.returncode is not None and not self.killed
-
     def end(self) -> None:
         """End the submission that runs, with all that it has started."""
         with contextlib.suppress(OSError):
