@@ -339,12 +339,16 @@ FAINT = """() => {
 }"""
 
 
-def test_times_are_quoted(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("processor", "name"), [("avx512", "lesson03-time"), ("avx2", "lesson03-time-avx2")]
+)
+def test_times_are_quoted(tmp_path, monkeypatch, processor, name):
     saved = {}
     monkeypatch.setattr(book.quoting, "save", saved.update)
+    monkeypatch.setattr(book.circumstances, "processor", lambda: processor)
     book.record({tmp_path / "03_x.ipynb": Run(171.3)}, "laptop")
-    assert saved["lesson03-time"]["text"] == "2.9 min"
-    assert saved["lesson03-time"]["values"] == [171.3]
+    assert saved[name]["text"] == "2.9 min"
+    assert saved[name]["values"] == [171.3]
 
 
 def test_large_pictures_keep_their_pixels():

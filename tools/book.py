@@ -186,19 +186,24 @@ def duration(seconds):
 
 
 def record(runs, scale):
-    """Store and quote the lessons' times: the claims lesson00-time and so on; demos have none."""
+    """Store and quote the lessons' times: the claims lesson00-time and so on; demos have none.
+
+    Times with AVX2 alone are claims of their own, such as lesson00-time-avx2.
+    """
+    slow = circumstances.processor() == "avx2"
+    command = "python -m tools.book --record"
     entries = {}
     for path, run in runs.items():
         if notebooks.apart(path):
             continue
         lesson = f"lesson{path.stem[:2]}"
-        entries[f"{lesson}-time"] = claims.entry(
+        entries[f"{lesson}-time-avx2" if slow else f"{lesson}-time"] = claims.entry(
             lesson,
             duration(run.seconds),
             [round(run.seconds, 1)],
             "s",
             scale,
-            "python -m tools.book --record",
+            f"ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 {command}" if slow else command,
         )
     quoting.save(entries)
 
