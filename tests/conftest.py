@@ -178,18 +178,19 @@ def open_page(chromium):
     yield from _pages(chromium)
 
 
-#: A stand-in for the notebook: the widget is shown twice; `saved` counts what it sends.
+#: A stand-in for the notebook; `saved` and `messages` count what the widget, shown twice, sends.
 WIDGET_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>widget</title>
 <body style="margin:0"><div class="NOTE">no widget</div><div id="one"></div><div id="two"></div>"""
 WIDGET_START = """async ([code, state]) => {
     const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
     const widget = (await import(url)).default();
     window.state = state;
-    window.saved = 0;
+    window.saved = window.messages = 0;
     const model = {
         get: (name) => state[name],
         set: (name, value) => { state[name] = value; },
         save_changes: () => { saved++; },
+        send: (content) => { Object.assign(state, content); messages++; }, // as the kernel does
     };
     await widget.initialize({ model });
     for (const id of ["one", "two"]) widget.render({ model, el: document.getElementById(id) });

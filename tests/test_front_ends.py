@@ -44,9 +44,16 @@ y[:, 0] = 0.8
 net = nets.PixelImage(torch.zeros_like(y))
 fitting = live.fit_panel(net, None, y, degrade.Identity(), lr=3e-6, steps=10**6)
 """
-DRAW = "drawn = live.draw_mask(y)"
-RESTORE = """
+DRAW = """
 import ipywidgets
+drawn = live.draw_mask(y)
+heard = ipywidgets.HTML()
+def tell(_):
+    heard.value = f"the kernel has heard: pixel (8, 8) is {int(drawn.mask[0, 0, 8, 8])}"
+drawn.canvas.observe(tell, names="drawn")
+display(heard)
+"""
+RESTORE = """
 answer = ipywidgets.HTML()
 def restore(_):
     A = degrade.Mask(drawn.mask)
@@ -176,6 +183,8 @@ def test_a_hole_is_drawn_and_restored(notebook):
     page.mouse.click(box["x"] + 8.1 * zoom, box["y"] + 8.2 * zoom)
     hidden = int(re.match(r"\d+", cell.get_by_role("status").inner_text())[0])
     assert hidden > 0
+    # JupyterLab sends the messages of two widgets to two threads of the kernel
+    cell.get_by_text("the kernel has heard: pixel (8, 8) is 0").wait_for()
     made = steps(notebook.fit)
     notebook.restore.get_by_role("button", name="Restore").click()
     words = f"{hidden} hidden, red 0.0 becomes 0.8; {made} steps, rate 0.0003"
