@@ -346,9 +346,12 @@ def test_times_are_quoted(tmp_path, monkeypatch, processor, name):
     saved = {}
     monkeypatch.setattr(book.quoting, "save", saved.update)
     monkeypatch.setattr(book.circumstances, "processor", lambda: processor)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", processor)
     book.record({tmp_path / "03_x.ipynb": Run(171.3)}, "laptop")
     assert saved[name]["text"] == "2.9 min"
     assert saved[name]["values"] == [171.3]
+    made = f"ATEN_CPU_CAPABILITY={processor} python -m tools.book --record"
+    assert saved[name]["command"].endswith(made)
 
 
 def test_large_pictures_keep_their_pixels():

@@ -191,7 +191,6 @@ def record(runs, scale):
     Times with AVX2 alone are claims of their own, such as lesson00-time-avx2.
     """
     slow = circumstances.processor() == "avx2"
-    command = "python -m tools.book --record"
     entries = {}
     for path, run in runs.items():
         if notebooks.apart(path):
@@ -203,7 +202,7 @@ def record(runs, scale):
             [round(run.seconds, 1)],
             "s",
             scale,
-            f"ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 {command}" if slow else command,
+            circumstances.command("tools.book", "--record"),
         )
     quoting.save(entries)
 

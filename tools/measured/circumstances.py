@@ -11,6 +11,9 @@ import torch
 
 from dipcourse import presets
 
+#: What changes a result or its time: the scale, and how AVX2 alone is emulated.
+VARIABLES = "DIPCOURSE_SCALE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"
+
 
 def now(said=None):
     """What the head of a stored result says; ``said``: its command, if not the one that runs."""
@@ -28,8 +31,8 @@ def command(*words):
     """A command as one types it in the course's folder; by default the one that runs now."""
     main = getattr(sys.modules["__main__"], "__spec__", None)
     words = words or (main.name.removesuffix(".__main__") if main else "?", *sys.argv[1:])
-    scale = os.environ.get("DIPCOURSE_SCALE")
-    return " ".join([*([f"DIPCOURSE_SCALE={scale}"] if scale else []), "python -m", *words])
+    given = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+    return " ".join([*given, "python -m", *words])
 
 
 def device():
