@@ -545,8 +545,9 @@ def test_streams_of_random_numbers_are_the_same_on_both_sides(sandbox):
     """So that a test can seed a function, and sees when one moves a stream that is not its own."""
     cell = """
 import random, numpy, torch
-def psnr():
-    return [torch.rand(1).item(), float(numpy.random.rand()), random.random()]"""
+def psnr(fails=False):
+    drawn = [torch.rand(1).item(), float(numpy.random.rand()), random.random()]
+    return 1 / 0 if fails else drawn"""
 
     def seed(number):
         torch.manual_seed(number)
@@ -563,6 +564,14 @@ def psnr():
             got = theirs(), space["psnr"]()
             seed(number)
             assert got == (space["psnr"](), space["psnr"]())
+        for drawn_between in (lambda: submission.run("psnr()"), lambda: theirs(True)):
+            seed(3)
+            first = theirs()
+            with contextlib.suppress(ZeroDivisionError):
+                drawn_between()
+            second = theirs()
+            seed(3)
+            assert (first, second) == (space["psnr"](), space["psnr"]())
 
 
 CHEATS = {
@@ -705,6 +714,15 @@ print([name for name in os.listdir("/proc") if name.isdigit()])"""
     assert "written" not in words(got)
     assert "reached" not in words(got)
     assert "'home'" not in words(got)
+
+
+def test_the_teachers_choice_of_instructions_holds_inside(monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    chosen = execute.sandbox_of(NAME, (), UNSAFE)
+    cell = "import torch\nprint(torch.backends.cpu.get_cpu_capability())"
+    (got,), _, _ = outcome(chosen, cell)
+    chosen.close()
+    assert words(got).split()[0] == "DEFAULT"
 
 
 @WALLS

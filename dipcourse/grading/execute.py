@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import io
+import os
 import re
 import signal
 import traceback
@@ -26,6 +27,8 @@ from dipcourse.grading.sandbox.walls import Sandbox
 from dipcourse.handin import ipynb
 
 GRADING = {"NBGRADER_EXECUTION": "autograde"}
+#: What a teacher may set so that all machines compute alike; it holds on both sides.
+INSTRUCTIONS = "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"
 TEST = "<test>"
 UNDER_TEST = re.compile(r"""^assignment\.alone\(["'](\w+)["']""", re.MULTILINE)
 
@@ -50,7 +53,9 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
 def sandbox_of(assignment: str, cells: tuple[tuple[str, bool], ...], unsafe: bool) -> Sandbox:
     """The sandbox for an assignment; it serves all submissions of this process."""
     sources = [source for source, _ in cells]
-    sandbox = Sandbox(assignment, sources, ENVIRONMENT | GRADING, unsafe)
+    variables = ENVIRONMENT | GRADING
+    variables |= {name: os.environ[name] for name in INSTRUCTIONS if name in os.environ}
+    sandbox = Sandbox(assignment, sources, variables, unsafe)
     sandbox.tasks = [name for source, answer in cells if answer for name in ipynb.defined(source)]
     atexit.register(sandbox.close)
     return sandbox
