@@ -11,6 +11,7 @@ from dipcourse import _text
 from dipcourse._html.shown import Shown
 from dipcourse._interrupts import held
 from dipcourse.images import codec
+from dipcourse.show.sizes import LEGIBLE
 
 Writers = dict[str, Callable[[], bytes]]  # ending of a file name → what gives such a file
 
@@ -123,10 +124,11 @@ def _written(draw: Callable[[], Figure], kind: str, about: dict[str, str]) -> by
 
 
 def _tag(png: bytes, about: codec.About) -> str:
-    """The HTML element that holds the file in itself."""
+    """The HTML element that holds the file in itself; in a narrow window it can be scrolled."""
     scale = codec.DOTS / about.density
     width, height = round(about.width * scale), round(about.height * scale)
+    style = f"min-width:{min(width, LEGIBLE)}px;max-width:100%;height:auto;border-radius:4px"
     return (
-        f'<img alt="{escape(about.description)}" width="{width}" height="{height}" '
-        f'src="{codec.address(png)}" style="max-width:100%;height:auto;border-radius:4px">'
+        f'<div style="overflow-x:auto"><img alt="{escape(about.description)}" width="{width}" '
+        f'height="{height}" src="{codec.address(png)}" style="{style}"></div>'
     )

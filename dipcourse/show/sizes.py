@@ -1,6 +1,7 @@
 """How large figures and their letters are: CSS pixels, of which a notebook offers so many."""
 
 WIDTH = 900  # CSS pixels, what a notebook offers
+LEGIBLE = 640  # CSS pixels: in a narrower window a figure is scrolled, and shrinks no further
 DENSITY = 2  # device pixels per CSS pixel
 FONT = 14  # CSS pixels
 
