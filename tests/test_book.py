@@ -196,6 +196,13 @@ def test_formulas_are_mathml(first):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 800, 1400])
+def test_no_page_is_wider_than_its_window(first, width):
+    first.set_viewport_size({"width": width, "height": 800})
+    assert first.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.browser
 def test_text_is_what_jupyter_shows(first):
     assert "% no comment, {role}no role.\n" in words(first)
     first.get_by_text("Answer", exact=True).click()
