@@ -181,4 +181,4 @@ def test_finger_and_start(canvas_page):
     assert page.get_by_role("status").nth(0).inner_text() == "40 of 768 pixels are hidden"
     page.touchscreen.tap(*at(page, 26.1, 16.2))
     assert torch.equal(mask_of(page), HOLE * disc(26.1, 16.2))
-    assert page.evaluate("[saved, messages]") == [0, 1]  # see send in draw.js
+    assert page.evaluate("[saved, messages]") == [0, 1]  # see PageWidget

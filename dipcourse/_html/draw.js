@@ -32,8 +32,6 @@ export default () => {
 
   const repaint = () => views.forEach((paint) => paint());
 
-  // A message, and no change of the model's state: that would wait for the kernel's answer to the
-  // change before it, and so come behind the cell that uses the mask.
   function send() {
     model.send({ drawn: mask.toDataURL() });
     repaint();

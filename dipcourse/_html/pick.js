@@ -2,7 +2,7 @@
 // photo upright, makes it small, and sends pixels alone: no EXIF, and nothing of the file's name.
 export default () => {
   const views = new Set();
-  let model, stream = null, said = "";
+  let model, picked, stream = null, said = "";
 
   const repaint = () => views.forEach((paint) => paint());
 
@@ -21,8 +21,8 @@ export default () => {
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.imageSmoothingQuality = "high";
     pen.drawImage(source, 0, 0, canvas.width, canvas.height);
-    model.set("picked", canvas.toDataURL("image/png"));
-    model.save_changes();
+    picked = canvas.toDataURL("image/png");
+    model.send({ picked });
     say(`your photo, ${canvas.width} × ${canvas.height} pixels; run the next cells`);
   }
 
@@ -55,6 +55,7 @@ export default () => {
   return {
     initialize(given) {
       model = given.model;
+      picked = model.get("picked");
       said = model.get("about");
     },
 
@@ -86,7 +87,7 @@ export default () => {
         if (video.srcObject !== stream) video.srcObject = stream;
         if (stream) video.play();
         image.hidden = Boolean(stream);
-        image.src = model.get("picked") || model.get("photo");
+        image.src = picked || model.get("photo");
         image.alt = said;
         status.textContent = said;
       }

@@ -63,6 +63,9 @@ class LivePanel(Shown):
 class PageWidget(Shown):
     """A widget whose script runs in the page, and what a program shows that cannot run it.
 
+    The script sends messages, {trait: value}, and changes no state: a page holds a change of state
+    back until the kernel has answered the one before, so a cell or a button would overtake it.
+
     Args:
         widget: with a ``note``, the CSS class that its script hides.
         picture: data: address of the picture that stands in for it.
@@ -77,6 +80,7 @@ class PageWidget(Shown):
         image = f'<img alt="{escape(about)}" src="{picture}" style="width: 256px; max-width: 100%">'
         super().__init__(f'<div class="{widget.note}">{image}<p>{help}</p></div>', alt)
         self._widget = widget
+        widget.on_msg(_keep)
 
     def show(self) -> None:
         """Show it here and now; outside IPython nothing happens."""
@@ -84,6 +88,12 @@ class PageWidget(Shown):
             self._cell = shell.execution_count
             display(self._widget)
             display({"text/html": self.html, "text/plain": self.alt}, raw=True)
+
+
+def _keep(widget: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
+    """Take what the page sends."""
+    for name, value in content.items():
+        widget.set_trait(name, value)
 
 
 def new_note() -> str:

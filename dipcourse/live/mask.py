@@ -54,12 +54,7 @@ class DrawnMask(PageWidget):
             height=self._size[0],
             drawn="" if start is None else encode(start),
         )
-        self.canvas.on_msg(self._keep)
         super().__init__(self.canvas, picture, _count(self.mask), HELP, "a photo to draw a mask on")
-
-    def _keep(self, canvas: Canvas, content: dict[str, str], buffers: list[bytes]) -> None:
-        """Take what the page sends after each stroke."""
-        canvas.drawn = content["drawn"]
 
     @property
     def mask(self) -> torch.Tensor:
