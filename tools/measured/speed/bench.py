@@ -4,6 +4,7 @@
     python -m tools.measured bench --only laptop   rows whose name contains the word
     python -m tools.measured bench --only busy     a fit on a busy machine, see ``busy``
     python -m tools.measured bench --only parts    what a step is made of, see ``parts``
+    python -m tools.measured bench --only lessons  each lesson beside another notebook, ``lessons``
     python -m tools.measured bench --float32       fit in float32, where it would take bfloat16
     python -m tools.measured bench --store         keep the rows, on a quiet machine
 
@@ -29,7 +30,7 @@ from torch.nn import functional as F
 from dipcourse import degrade, fit, images, presets
 from dipcourse.fit import machine
 from tools.measured.circumstances import processor
-from tools.measured.speed import busy, parts
+from tools.measured.speed import busy, lessons, parts
 from tools.measured.tables import STORED, Table
 
 LAPTOP, SMALL, PAPER = (
@@ -145,6 +146,9 @@ def main(arguments=None):
     presets.announce()
     if options.only == "busy":
         busy.main(options.store)
+        return
+    if options.only == "lessons":
+        lessons.main(options.store)
         return
     if options.only == "parts":
         parts.main()

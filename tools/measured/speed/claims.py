@@ -162,3 +162,12 @@ won("photos-told", "NLM told", 3)
 def large(seed):
     """The same at 256², one seed of the noise."""
     return sum(gain("avx512", 0, "denoise", "mean of 3", "NLM", p, 256) > 0 for p in SIX)
+
+
+@claim(
+    "speed-busy-lessons", holds=lambda found: max(found[0]) < 3, text=lambda found: spread(found[0])
+)
+def whole_lessons(seed):
+    """Seconds of each lesson beside another notebook, divided by those on a quiet machine."""
+    found = json.loads((STORED / "lessons_avx512.json").read_text(encoding="utf-8"))["rows"]
+    return [row["ratio"] for row in found]
