@@ -22,13 +22,15 @@ GOALS = {
 
 
 @cache
-def rows(processor, kind):
-    path = STORED / f"presets_{processor}_{kind}.json"
-    return json.loads(path.read_text(encoding="utf-8"))["rows"]
+def rows(name):
+    """The rows of a stored table."""
+    return json.loads((STORED / f"{name}.json").read_text(encoding="utf-8"))["rows"]
 
 
 def row(processor, kind, **key):
-    (found,) = (r for r in rows(processor, kind) if all(r[k] == v for k, v in key.items()))
+    (found,) = (
+        r for r in rows(f"presets_{processor}_{kind}") if all(r[k] == v for k, v in key.items())
+    )
     return found
 
 
@@ -82,8 +84,7 @@ def step(name, processor, limit, ratio="ratio", of=("paper", "small", "laptop"))
     )
     def ratios(seed):
         """Time of a step, divided by a plain loop's, of `make bench`: one run, no seeds."""
-        path = STORED / f"bench_{processor}.json"
-        found = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        found = rows(f"bench_{processor}")
         return [r[ratio] for r in found if r["row"].split()[0] in of]
 
 
@@ -107,8 +108,7 @@ def busy(id, beside, limit):
 
 
 def busy_row(beside):
-    found = json.loads((STORED / "busy_avx512.json").read_text(encoding="utf-8"))["rows"]
-    (row,) = (r for r in found if r["beside"] == beside)
+    (row,) = (r for r in rows("busy_avx512") if r["beside"] == beside)
     return row
 
 
@@ -169,5 +169,4 @@ def large(seed):
 )
 def whole_lessons(seed):
     """Seconds of each lesson beside another notebook, divided by those on a quiet machine."""
-    found = json.loads((STORED / "lessons_avx512.json").read_text(encoding="utf-8"))["rows"]
-    return [row["ratio"] for row in found]
+    return [row["ratio"] for row in rows("lessons_avx512")]
